@@ -1,0 +1,212 @@
+"""Settings: frozen, self-checking values that every other floor takes in.
+
+Nothing here computes; a setting that is out of range is refused when it is built.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+Architecture = Literal["unetpp", "unet"]
+Upsampling = Literal["transposed", "linear", "nearest"]
+Norm = Literal["batch", "none"]
+Task = Literal["instances", "classes"]
+Mode = Literal["accurate", "fast"]
+Channels = Literal["grey", "as_is"]
+Nonfinite = Literal["error", "background"]
+
+INSTANCE_CLASSES = ("background", "interior", "boundary")
+"""What the heads of an instance model learn, in the order of their channels."""
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and no name that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NetworkConfig(Settings):
+    """Shape of a network.
+
+    ``widths[i]`` is the number of feature maps of the nodes X[i, j], so the depth L is
+    ``len(widths) - 1``. ``strides[i]`` is the pooling between level i and level i + 1,
+    one integer for each spatial axis; left empty it is 2 everywhere.
+    """
+
+    architecture: Architecture = "unetpp"
+    spatial_dims: Literal[2, 3] = 2
+    in_channels: int = Field(default=1, ge=1)
+    out_channels: int = Field(default=1, ge=1)
+    widths: tuple[int, ...] = (32, 64, 128, 256, 512)
+    strides: tuple[tuple[int, ...], ...] = ()
+    upsampling: Upsampling = "transposed"
+    norm: Norm = "batch"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.widths) < 2 or min(self.widths) < 1:
+            raise ValueError(
+                f"widths={self.widths}: at least two levels of at least one feature map"
+                " each are needed, for example (32, 64, 128, 256, 512)"
+            )
+        if self.strides and len(self.strides) != self.depth:
+            raise ValueError(
+                f"strides={self.strides}: one entry for each of the {self.depth} steps"
+                " down is needed; leave it empty for 2 everywhere"
+            )
+        for stride in self.strides:
+            if len(stride) != self.spatial_dims or min(stride) < 1:
+                raise ValueError(
+                    f"strides={self.strides}: every entry needs {self.spatial_dims}"
+                    " integers of at least 1, one for each spatial axis"
+                )
+        return self
+
+    @property
+    def depth(self) -> int:
+        """Number of times the image is pooled (L), also the number of heads."""
+        return len(self.widths) - 1
+
+    @property
+    def n_heads(self) -> int:
+        """Number of heads: L for UNet++, one for U-Net."""
+        return self.depth if self.architecture == "unetpp" else 1
+
+    @property
+    def level_strides(self) -> tuple[tuple[int, ...], ...]:
+        """Pooling of each step down, one integer for each spatial axis."""
+        return self.strides or ((2,) * self.spatial_dims,) * self.depth
+
+    def alignment(self, level: int | None = None) -> tuple[int, ...]:
+        """Pixels along each axis that sizes and origins are multiples of."""
+        steps = self.level_strides[: level or self.depth]
+        return tuple(math.prod(axis) for axis in zip(*steps, strict=True))
+
+
+class IntensityConfig(Settings):
+    """How the pixels of a whole image are mapped to about 0...1."""
+
+    low_percentile: float = Field(default=1.0, ge=0, lt=100)
+    high_percentile: float = Field(default=99.8, gt=0, le=100)
+    clip: tuple[float, float] = (-1.0, 3.0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low_percentile >= self.high_percentile:
+            raise ValueError(
+                f"low_percentile={self.low_percentile} must be below"
+                f" high_percentile={self.high_percentile}"
+            )
+        return self
+
+
+class InstanceConfig(Settings):
+    """How probabilities become objects."""
+
+    foreground_threshold: float = Field(default=0.5, gt=0, lt=1)
+    seed_threshold: float = Field(default=0.5, gt=0, lt=1)
+    min_size: int = Field(default=16, ge=0)
+    """Smallest object kept, in pixels."""
+
+
+class ModelConfig(Settings):
+    """All of a model but its weights: what is saved in the header of the file."""
+
+    name: str = "model"
+    network: NetworkConfig
+    task: Task
+    class_names: tuple[str, ...]
+    class_values: tuple[int, ...]
+    """Label value of each output channel (class models: what the user painted)."""
+    channels: Channels = "as_is"
+    """``grey``: any image is made one grey channel; ``as_is``: channels must match."""
+    intensity: IntensityConfig = IntensityConfig()
+    instances: InstanceConfig = InstanceConfig()
+    description: str = ""
+    training: dict[str, JsonValue] = Field(default_factory=dict)
+    """Record of the training that made the weights."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        n = self.network.out_channels
+        if len(self.class_names) != n or len(self.class_values) != n:
+            raise ValueError(
+                f"class_names={self.class_names} and class_values={self.class_values}"
+                f" need one entry for each of the {n} output channels"
+            )
+        if self.task == "instances" and self.class_names != INSTANCE_CLASSES:
+            raise ValueError(
+                f"an instance model has the classes {INSTANCE_CLASSES}, not"
+                f" {self.class_names}"
+            )
+        if self.channels == "grey" and self.network.in_channels != 1:
+            raise ValueError("channels='grey' needs a network with one input channel")
+        return self
+
+
+class PredictionConfig(Settings):
+    """How a model is run over an image."""
+
+    mode: Mode = "accurate"
+    level: int | None = Field(default=None, ge=1)
+    """Deepest level computed; ``None`` is all of the network."""
+    device: str = "auto"
+    tile: int | None = Field(default=None, ge=1)
+    """Wanted edge of a tile's core in pixels; ``None`` chooses it from the memory."""
+    batch: int = Field(default=1, ge=1)
+    """Tiles that go through the network together."""
+    nonfinite: Nonfinite = "error"
+    """NaN and infinite pixels: refuse the image, or take them as background."""
+
+
+class AugmentConfig(Settings):
+    """Random changes of the training patches; each is drawn per patch."""
+
+    flip: bool = True
+    rotate: bool = True
+    scale: tuple[float, float] = (0.7, 1.4)
+    brightness: float = Field(default=0.1, ge=0)
+    contrast: tuple[float, float] = (0.7, 1.4)
+    gamma: tuple[float, float] = (0.7, 1.5)
+    noise: float = Field(default=0.06, ge=0)
+    blur: float = Field(default=1.0, ge=0)
+    invert: float = Field(default=0.0, ge=0, le=1)
+
+
+class TrainingConfig(Settings):
+    """How a network is fitted."""
+
+    patch: int = Field(default=256, ge=16)
+    """Edge of a training patch in pixels; made a multiple of the alignment."""
+    batch: int = Field(default=8, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
+    steps_per_epoch: int = Field(default=50, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    """Share of the budget in which the learning rate rises from zero."""
+    ema: float = Field(default=0.995, ge=0, lt=1)
+    """Decay of the running mean of the weights; 0 switches it off."""
+    patience: int | None = Field(default=None, ge=1)
+    """Epochs without a better validation score before training stops early."""
+    validation_fraction: float = Field(default=0.2, ge=0, lt=1)
+    head_weights: tuple[float, ...] = ()
+    """Weight of each head's loss, head 1 first; empty is 1 for all."""
+    loss: Literal["bce_dice", "log_cosh_dice"] = "bce_dice"
+    rim: int = Field(default=16, ge=0)
+    """Pixels at a patch's inner border that are not learnt (padding would be)."""
+    boundary_width: int = Field(default=1, ge=1)
+    """Half-width of the boundary target of instance models, in pixels."""
+    seed: int = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    augment: AugmentConfig = AugmentConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.epochs is None and self.minutes is None:
+            raise ValueError("give a budget: epochs=N or minutes=M")
+        return self

@@ -1,0 +1,184 @@
+"""One file for a model: weights as safetensors, everything else in its header.
+
+Such a file holds numbers and text only: loading it cannot run code. Pickled
+checkpoints can, so they are refused by their first bytes and never opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from napari_unetpp.config import ModelConfig
+from napari_unetpp.errors import ModelFileError, OutputError, OutputExistsError
+from napari_unetpp.nn import Model
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIX = ".safetensors"
+
+_KEY = "napari_unetpp"
+_VERSION_KEY = "format_version"
+_VERSION = "1"
+_PICKLE_STARTS = (b"\x80", b"PK\x03\x04")  # bare pickle; torch's zip of pickles
+_BUNDLED = Path(__file__).parents[1] / "models"
+
+
+def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a model to one file, beside its place and then renamed.
+
+    Parameters
+    ----------
+    model : Model
+        What is written; weights are copied to the CPU.
+    path : str or Path
+        File to make; its name ends in ``.safetensors``.
+    overwrite : bool
+        Replace a file that is already there.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    OutputExistsError
+        If the file exists and `overwrite` is false.
+    OutputError
+        If the name or the folder is not fit, or the disk is full.
+    """
+    path = check_model_path(path, overwrite=overwrite)
+    weights = {
+        name: value.detach().cpu().contiguous()
+        for name, value in model.network.state_dict().items()
+    }
+    metadata = {_KEY: model.config.model_dump_json(), _VERSION_KEY: _VERSION}
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file(weights, part, metadata=metadata)
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(
+            f"{path}: the model could not be written ({error}); check the folder and"
+            " the free space of its disk"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def check_model_path(path: str | Path, *, overwrite: bool) -> Path:
+    """Return `path` if a model may be written there; refuse it before any work."""
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise OutputError(
+            f"{path}: a model file ends in {SUFFIX}; write to"
+            f" {path.with_suffix(SUFFIX).name}"
+        )
+    if path.exists() and not overwrite:
+        raise OutputExistsError(
+            f"{path} exists and is not overwritten; choose another name, or allow it"
+            " (overwrite=True, --overwrite)"
+        )
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OutputError(
+            f"{path.parent}: not a folder that can be written to; make it, or choose"
+            " another"
+        )
+    return path
+
+
+def load_model_file(path: str | Path) -> Model:
+    """Read a model from its file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file written by `save_model`.
+
+    Returns
+    -------
+    Model
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such file, if it is damaged, of another program, of a newer
+        format, or a pickle.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(
+            f"{path}: no such model file; give the path of a {SUFFIX} file or one of"
+            f" the bundled models {', '.join(bundled_models()) or '(none)'}"
+        )
+    _refuse_pickle(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, struct.error) as error:
+        raise ModelFileError(
+            f"{path}: damaged, or not a model ({error}); copy or train it again"
+        ) from error
+    return _assemble(path, _parse_header(path, metadata), weights)
+
+
+def bundled_models() -> dict[str, Path]:
+    """Return the models that come with the package: name to file."""
+    return {path.stem: path for path in sorted(_BUNDLED.glob(f"*{SUFFIX}"))}
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Refuse a file that starts as pickles do, without opening it as one."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error})") from error
+    if start.startswith(_PICKLE_STARTS):
+        raise ModelFileError(
+            f"{path}: a pickled checkpoint, which can run any code when it is loaded,"
+            f" so it is refused; use a {SUFFIX} model made by napari-unetpp"
+        )
+
+
+def _parse_header(path: Path, metadata: dict[str, str]) -> ModelConfig:
+    """Read the config from the header of the file."""
+    if _KEY not in metadata:
+        raise ModelFileError(
+            f"{path}: safetensors, but not a napari-unetpp model (no {_KEY!r} in its"
+            " header); use a file made by napari-unetpp"
+        )
+    if metadata.get(_VERSION_KEY) != _VERSION:
+        raise ModelFileError(
+            f"{path}: model format {metadata.get(_VERSION_KEY)!r}, this version reads"
+            f" {_VERSION!r}; upgrade napari-unetpp"
+        )
+    try:
+        return ModelConfig.model_validate(json.loads(metadata[_KEY]))
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise ModelFileError(f"{path}: its header is damaged ({error})") from error
+
+
+def _assemble(path: Path, config: ModelConfig, weights: dict[str, Tensor]) -> Model:
+    """Put weights into the network that the config names."""
+    model = Model.new(config)
+    try:
+        model.network.load_state_dict(weights)
+    except RuntimeError as error:  # torch names every tensor that does not fit
+        raise ModelFileError(
+            f"{path}: its weights do not fit its own description ({error})"
+        ) from error
+    model.network.eval()
+    return model

@@ -1,0 +1,55 @@
+"""A model: a network together with all that is needed to use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_unetpp.nn._unetpp import UNetPlusPlus, build_network
+
+if TYPE_CHECKING:
+    from napari_unetpp.config import ModelConfig
+    from napari_unetpp.nn._unetpp import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network with its config, classes, intensity rule and training record.
+
+    Attributes
+    ----------
+    network : Network
+        The network; its own config equals ``config.network``.
+    config : ModelConfig
+        Everything else, as saved in the header of the model file.
+    """
+
+    network: Network
+    config: ModelConfig
+
+    @classmethod
+    def new(cls, config: ModelConfig) -> Model:
+        """Return a model with random weights."""
+        return cls(build_network(config.network), config)
+
+    def prune(self, level: int) -> Model:
+        """Return the smaller model whose last head is head `level` of this one."""
+        if not isinstance(self.network, UNetPlusPlus):
+            self.network.check_level(level)
+            return self
+        network = self.network.prune(level)
+        config = self.config.model_copy(update={"network": network.config})
+        return Model(network, config)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights."""
+        return sum(p.numel() for p in self.network.parameters())
+
+    def __repr__(self) -> str:
+        c = self.config
+        return (
+            f"Model({c.name!r}: {c.network.spatial_dims}-D {c.task}, classes"
+            f" {', '.join(c.class_names)}; {type(self.network).__name__} of widths"
+            f" {c.network.widths}, {self.n_parameters:,} parameters)"
+        )

@@ -1,0 +1,82 @@
+"""What training tells while it runs: frozen values, each with the id of its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import JsonValue
+
+    from napari_unetpp.nn import Model
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStarted:
+    """Training begins (or goes on at `epoch`)."""
+
+    run_id: str
+    n_images: int
+    n_validation: int
+    held_out: str
+    """How validation was held out, in words."""
+    device: str
+    precision: str
+    n_parameters: int
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One update of the weights."""
+
+    run_id: str
+    step: int
+    epoch: int
+    loss: float
+    head_losses: tuple[float, ...]
+    learning_rate: float
+    progress: float
+    """Share of the budget that is used up, 0...1."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochDone:
+    """The end of an epoch, after validation."""
+
+    run_id: str
+    epoch: int
+    progress: float
+    seconds: float
+    loss: float
+    validation: tuple[float, ...]
+    """IoU of every head, head 1 first, over the held-out pixels; () without any."""
+    accurate: float | None
+    """IoU of the mean of the heads; ``None`` without validation."""
+    best: bool
+    """Whether this is the best model so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """The state of the run was written, so it can be resumed."""
+
+    run_id: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFinished:
+    """The end of the run; `model` is the best one."""
+
+    run_id: str
+    model: Model
+    record: dict[str, JsonValue]
+    """What is kept in the header of the model: data, settings, scores."""
+
+
+TrainingEvent = (
+    TrainingStarted | StepDone | EpochDone | CheckpointSaved | TrainingFinished
+)

@@ -1,0 +1,143 @@
+"""Scores of every head on held-out images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_unetpp.data import IGNORED, TrainingPair
+from napari_unetpp.nn import probabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    import numpy.typing as npt
+
+    from napari_unetpp._types import FloatArray, LabelArray
+    from napari_unetpp.config import Task
+    from napari_unetpp.nn import Network
+
+_MAX_PIECES = 64
+_MAX_EDGE = {2: 512, 3: 96}
+"""Longest edge of a validated piece in pixels: bounds time and memory per epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """IoU of every head and of their mean, pooled over all held-out pixels.
+
+    For instance models `heads` and `accurate` are the IoU of the foreground; for class
+    models the mean of the IoU of the classes. `selection`, which picks the best
+    epoch, is the mean IoU of all output classes in both cases, so that an instance
+    model is picked for its boundaries too.
+    """
+
+    heads: tuple[float, ...]
+    accurate: float
+    selection: float
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A held-out piece: normalised image (C, *S) and class indices (*S)."""
+
+    image: FloatArray
+    target: npt.NDArray[np.int64]
+
+
+def cut_pieces(
+    pairs: Sequence[TrainingPair],
+    target: Callable[[LabelArray], npt.NDArray[np.int64]],
+    alignment: tuple[int, ...],
+) -> list[Piece]:
+    """Return pieces to validate on: the middle of evenly chosen held-out images.
+
+    Sizes are made multiples of `alignment` by repeating the border, which is ignored.
+    """
+    chosen = np.linspace(0, len(pairs) - 1, min(len(pairs), _MAX_PIECES))
+    pieces = []
+    for pair in [pairs[int(k)] for k in np.unique(np.rint(chosen))]:
+        box = tuple(_middle(n, _MAX_EDGE[len(alignment)]) for n in pair.labels.shape)
+        truth = target(pair.labels[box])
+        image = pair.image[(slice(None), *box)]
+        padding = [(0, -n % m) for n, m in zip(truth.shape, alignment, strict=True)]
+        pieces.append(
+            Piece(
+                np.pad(image, [(0, 0), *padding], mode="edge"),
+                np.pad(truth, padding, constant_values=IGNORED),
+            )
+        )
+    return pieces
+
+
+def validate(
+    network: Network,
+    pieces: Sequence[Piece],
+    task: Task,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[None]],
+) -> Scores:
+    """Run all heads over the pieces and return their scores."""
+    n_classes = max(2, network.config.out_channels)
+    n_answers = network.config.n_heads + 1  # the heads, then their mean
+    confusion = np.zeros((n_answers, n_classes, n_classes), np.int64)
+    network.eval()
+    for piece in pieces:
+        image = torch.from_numpy(piece.image)[None].to(device)
+        with torch.inference_mode(), autocast():
+            logits = network(image)
+        heads = [probabilities(each.float())[0] for each in logits]
+        heads.append(torch.stack(heads).mean(0))
+        for k, each in enumerate(heads):
+            confusion[k] += _confusion(_decide(each), piece.target, n_classes)
+    if task == "instances":
+        shown = [_class_iou(_foreground(table))[1] for table in confusion]
+    else:
+        shown = [float(np.nanmean(_class_iou(table))) for table in confusion]
+    selection = float(np.nanmean(_class_iou(confusion[-1])))
+    return Scores(tuple(shown[:-1]), shown[-1], selection)
+
+
+def _middle(n: int, edge: int) -> slice:
+    """Return the middle `edge` of `n` pixels."""
+    start = max(0, (n - edge) // 2)
+    return slice(start, min(n, start + edge))
+
+
+def _decide(probability: torch.Tensor) -> npt.NDArray[np.int64]:
+    """Return the class index (*S) from probabilities (K, *S)."""
+    if probability.shape[0] == 1:
+        return (probability[0] > 0.5).long().cpu().numpy()
+    return probability.argmax(0).cpu().numpy()
+
+
+def _confusion(
+    predicted: npt.NDArray[np.int64], target: npt.NDArray[np.int64], n: int
+) -> npt.NDArray[np.int64]:
+    """Count pixels by true class (rows) and predicted class (columns)."""
+    valid = target >= 0
+    pairs = target[valid] * n + predicted[valid]
+    return np.bincount(pairs, minlength=n * n).reshape(n, n)
+
+
+def _foreground(table: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Merge all classes but the background into one."""
+    return np.array(
+        [
+            [table[0, 0], table[0, 1:].sum()],
+            [table[1:, 0].sum(), table[1:, 1:].sum()],
+        ]
+    )
+
+
+def _class_iou(table: npt.NDArray[np.int64]) -> list[float]:
+    """Return the IoU of each class; NaN for a class that is nowhere."""
+    both = np.diag(table)
+    either = table.sum(0) + table.sum(1) - both
+    return [
+        float(b / e) if e else float("nan") for b, e in zip(both, either, strict=True)
+    ]

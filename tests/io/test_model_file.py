@@ -1,0 +1,110 @@
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from napari_unetpp.config import INSTANCE_CLASSES, ModelConfig, NetworkConfig
+from napari_unetpp.errors import ModelFileError, OutputError, OutputExistsError
+from napari_unetpp.io._model_file import bundled_models, load_model_file, save_model
+from napari_unetpp.nn import Model
+
+
+@pytest.fixture
+def model():
+    network = NetworkConfig(widths=(4, 8), out_channels=3)
+    config = ModelConfig(
+        name="small",
+        network=network,
+        task="instances",
+        class_names=INSTANCE_CLASSES,
+        class_values=(0, 1, 2),
+        training={"data": "none", "scores": [0.5]},
+    )
+    return Model.new(config)
+
+
+def test_a_loaded_model_answers_exactly_as_the_saved_one(model, tmp_path):
+    path = save_model(model, tmp_path / "small.safetensors")
+    loaded = load_model_file(path)
+    assert loaded.config == model.config
+    x = torch.rand(1, 1, 16, 16)
+    model.network.eval()
+    with torch.inference_mode():
+        for a, b in zip(model.network(x), loaded.network(x), strict=True):
+            assert torch.equal(a, b)
+    assert [p.name for p in tmp_path.iterdir()] == ["small.safetensors"]
+
+
+def test_an_existing_file_is_replaced_only_when_allowed(model, tmp_path):
+    path = save_model(model, tmp_path / "m.safetensors")
+    before = path.read_bytes()
+    with pytest.raises(OutputExistsError, match="not overwritten"):
+        save_model(model, path)
+    assert path.read_bytes() == before
+    save_model(model, path, overwrite=True)
+
+
+def test_wrong_names_and_folders_are_refused(model, tmp_path):
+    with pytest.raises(OutputError, match=r"m\.safetensors"):
+        save_model(model, tmp_path / "m.pt")
+    with pytest.raises(OutputError, match="not a folder"):
+        save_model(model, tmp_path / "absent" / "m.safetensors")
+
+
+def test_pickles_are_refused_and_never_run(tmp_path):
+    ran = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self):
+            return (ran.write_text, ("x",))
+
+    bare = tmp_path / "bare.safetensors"
+    bare.write_bytes(pickle.dumps(Evil()))
+    zipped = tmp_path / "zipped.pt"
+    torch.save({"w": torch.zeros(2)}, zipped)
+    for path in (bare, zipped):
+        with pytest.raises(ModelFileError, match="pickled"):
+            load_model_file(path)
+    assert not ran.exists()
+
+
+def test_files_that_are_not_models_are_refused(model, tmp_path):
+    path = save_model(model, tmp_path / "m.safetensors")
+    for name, content in {
+        "cut": path.read_bytes()[:-40],
+        "short": b"abc",
+        "empty": b"",
+        "text": b"hello, this is no model at all" * 9,
+    }.items():
+        broken = tmp_path / name
+        broken.write_bytes(content)
+        with pytest.raises(ModelFileError, match="damaged, or not a model"):
+            load_model_file(broken)
+    with pytest.raises(ModelFileError, match="no such model file"):
+        load_model_file(tmp_path / "absent.safetensors")
+
+
+def test_safetensors_of_other_programs_and_versions_are_refused(model, tmp_path):
+    path = save_model(model, tmp_path / "m.safetensors")
+    weights = load_file(path)
+    foreign = tmp_path / "foreign.safetensors"
+    header = {"napari_unetpp": model.config.model_dump_json(), "format_version": "1"}
+    for metadata, message in [
+        (None, "not a napari-unetpp model"),
+        (header | {"format_version": "9"}, "upgrade"),
+        (header | {"napari_unetpp": "{"}, "header is damaged"),
+        (header | {"napari_unetpp": '{"name": "x"}'}, "header is damaged"),
+    ]:
+        save_file(weights, foreign, metadata=metadata)
+        with pytest.raises(ModelFileError, match=message):
+            load_model_file(foreign)
+    weights.pop("heads.1.bias")
+    save_file(weights, foreign, metadata=header)
+    with pytest.raises(ModelFileError, match=r"heads\.1\.bias"):
+        load_model_file(foreign)
+
+
+def test_every_bundled_model_loads():
+    for path in bundled_models().values():
+        assert load_model_file(path).config.name == path.stem
