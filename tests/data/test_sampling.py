@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from napari_unetpp.arrays import IGNORE
 from napari_unetpp.config import AugmentConfig
-from napari_unetpp.data import IGNORED, PatchSampler, TrainingPair
+from napari_unetpp.data import PatchSampler, TrainingPair
 from napari_unetpp.errors import LabelsError
 
 PLAIN = AugmentConfig(
@@ -20,7 +21,7 @@ PLAIN = AugmentConfig(
 def pair(shape=(40, 50), labelled=None, name="a", weight=1.0):
     """Return an image whose pixels say where they are, and its class labels."""
     image = np.arange(np.prod(shape), dtype=np.float32).reshape(1, *shape)
-    labels = np.full(shape, IGNORED, int)
+    labels = np.full(shape, IGNORE, int)
     labels[labelled or (slice(None),) * len(shape)] = 1
     return TrainingPair(image, labels, name, weight)
 
@@ -63,15 +64,15 @@ def test_the_rim_is_ignored_but_not_at_the_border_of_the_image():
         image, target = draws.patch(k)
         top = image[0, 0, 0] // 64
         left = image[0, 0, 0] % 64
-        assert (target[:3] == IGNORED).all() == (top > 0)
-        assert (target[:, :3] == IGNORED).all() == (left > 0)
+        assert (target[:3] == IGNORE).all() == (top > 0)
+        assert (target[:, :3] == IGNORE).all() == (left > 0)
         assert (target[3:13, 3:13] == 1).all()
 
 
 def test_an_image_smaller_than_a_patch_is_padded_and_the_padding_is_ignored():
     image, target = sampler([pair((10, 30))], (16, 16)).patch(0)
     assert image.shape == (1, 16, 16)
-    assert (target[10:] == IGNORED).all()
+    assert (target[10:] == IGNORE).all()
     assert (target[:10] == 1).all()
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_unetpp.data import IGNORED, instance_target
+from napari_unetpp.arrays import IGNORE
+from napari_unetpp.data import instance_target
 
 
 def two_touching_squares(shape=(24, 24)):
@@ -51,6 +52,6 @@ def test_negative_labels_are_ignored_and_other_dimensions_work():
     labels[2:7, 2:7, 2:7] = 1
     labels[:, :, 0] = -1
     target = instance_target(labels, 1)
-    assert (target[:, :, 0] == IGNORED).all()
+    assert (target[:, :, 0] == IGNORE).all()
     assert (target == 1).sum() == 27
     assert (target == 2).sum() == 125 - 27

@@ -1,6 +1,6 @@
 """From labelled images to training patches."""
 
 from napari_unetpp.data._sampling import PatchSampler, TrainingPair
-from napari_unetpp.data._targets import IGNORED, instance_target
+from napari_unetpp.data._targets import instance_target
 
-__all__ = ["IGNORED", "PatchSampler", "TrainingPair", "instance_target"]
+__all__ = ["PatchSampler", "TrainingPair", "instance_target"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_unetpp._types import slices
+from napari_unetpp.arrays import IGNORE
 from napari_unetpp.data._augment import recolour, resize, turn
-from napari_unetpp.data._targets import IGNORED
 from napari_unetpp.errors import LabelsError
 
 if TYPE_CHECKING:
@@ -162,9 +162,9 @@ class PatchSampler:
             rim = min(self._rim, target.shape[axis] // 4)
             view = np.moveaxis(target, axis, 0)
             if not first:
-                view[:rim] = IGNORED
+                view[:rim] = IGNORE
             if not last:
-                view[view.shape[0] - rim :] = IGNORED
+                view[view.shape[0] - rim :] = IGNORE
         return target
 
 
@@ -191,4 +191,4 @@ def _fill(
     if not any(after for _, after in missing):
         return image, target
     padded = np.pad(image, [(0, 0), *missing], mode="edge")
-    return padded, np.pad(target, missing, constant_values=IGNORED)
+    return padded, np.pad(target, missing, constant_values=IGNORE)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from napari_unetpp.arrays import IGNORE
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_unetpp._types import LabelArray
-
-IGNORED = -1
-"""Class index of pixels that no loss and no score counts."""
 
 BACKGROUND, INTERIOR, BOUNDARY = range(3)
 
@@ -47,7 +46,7 @@ def instance_target(labels: LabelArray, width: int) -> npt.NDArray[np.int64]:
     target = np.where(objects > 0, INTERIOR, BACKGROUND).astype(np.int64)
     edge = (objects > 0) & ((highest != objects) | (lowest != objects))
     target[edge & ~_without_interior(objects, edge)] = BOUNDARY
-    target[objects < 0] = IGNORED
+    target[objects < 0] = IGNORE
     return target
 
 

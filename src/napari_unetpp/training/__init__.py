@@ -9,14 +9,19 @@ from napari_unetpp.training._events import (
     TrainingStarted,
 )
 from napari_unetpp.training._loop import TrainingData, fit
+from napari_unetpp.training._prepare import WIDTHS, Size
+from napari_unetpp.training._train import train_model
 
 __all__ = [
+    "WIDTHS",
     "CheckpointSaved",
     "EpochDone",
+    "Size",
     "StepDone",
     "TrainingData",
     "TrainingEvent",
     "TrainingFinished",
     "TrainingStarted",
     "fit",
+    "train_model",
 ]

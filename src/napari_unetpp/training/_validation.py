@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_unetpp.data import IGNORED, TrainingPair
+from napari_unetpp.arrays import IGNORE
 from napari_unetpp.nn import probabilities
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_unetpp._types import FloatArray, LabelArray
     from napari_unetpp.config import Task
+    from napari_unetpp.data import TrainingPair
     from napari_unetpp.nn import Network
 
 _MAX_PIECES = 64
@@ -68,7 +69,7 @@ def cut_pieces(
         pieces.append(
             Piece(
                 np.pad(image, [(0, 0), *padding], mode="edge"),
-                np.pad(truth, padding, constant_values=IGNORED),
+                np.pad(truth, padding, constant_values=IGNORE),
             )
         )
     return pieces
