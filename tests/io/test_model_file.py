@@ -69,6 +69,17 @@ def test_pickles_are_refused_and_never_run(tmp_path):
     assert not ran.exists()
 
 
+def test_a_header_of_any_length_is_read(model, tmp_path):
+    starts = set()
+    for length in range(0, 256, 8):  # a length may end in the byte pickles start with
+        described = model.config.model_copy(update={"description": "x" * length})
+        path = tmp_path / f"{length}.safetensors"
+        save_model(Model(model.network, described), path)
+        starts.add(path.read_bytes()[0])
+        assert load_model_file(path).config.description == "x" * length
+    assert 0x80 in starts
+
+
 def test_files_that_are_not_models_are_refused(model, tmp_path):
     path = save_model(model, tmp_path / "m.safetensors")
     for name, content in {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from napari_unetpp.config import ModelConfig
 from napari_unetpp.errors import ModelFileError, OutputError, OutputExistsError
@@ -64,9 +64,9 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
     metadata = {_KEY: model.config.model_dump_json(), _VERSION_KEY: _VERSION}
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        save_file(weights, part, metadata=metadata)
+        part.write_bytes(save(weights, metadata))
         part.replace(path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise OutputError(
             f"{path}: the model could not be written ({error}); check the folder and"
             " the free space of its disk"
@@ -143,10 +143,11 @@ def _refuse_pickle(path: Path) -> None:
     """Refuse a file that starts as pickles do, without opening it as one."""
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            start = file.read(9)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error})") from error
-    if start.startswith(_PICKLE_STARTS):
+    # The length of a safetensors header comes first and may look like a pickle's start.
+    if start[8:] != b"{" and start.startswith(_PICKLE_STARTS):
         raise ModelFileError(
             f"{path}: a pickled checkpoint, which can run any code when it is loaded,"
             f" so it is refused; use a {SUFFIX} model made by napari-unetpp"

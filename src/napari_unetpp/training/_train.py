@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from napari_unetpp.arrays import infer_rule
-from napari_unetpp.config import TrainingConfig
 from napari_unetpp.errors import LabelsError, TrainingError
 from napari_unetpp.io import as_image, check_model_path, read_labels, save_model
 from napari_unetpp.training._events import TrainingFinished
@@ -21,13 +20,13 @@ from napari_unetpp.training._prepare import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     import torch
     from pydantic import JsonValue
 
-    from napari_unetpp.config import Task
+    from napari_unetpp.config import Task, TrainingConfig
     from napari_unetpp.nn import Model
     from napari_unetpp.training._events import TrainingEvent
     from napari_unetpp.training._prepare import Size
@@ -46,22 +45,26 @@ def train_model(
     unlabelled: int | None = None,
     size: Size = "base",
     spatial_dims: Literal[2, 3] | None = None,
-    settings: TrainingConfig | None = None,
+    settings: TrainingConfig,
     output: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-) -> Iterator[TrainingEvent]:
+) -> Generator[TrainingEvent, None, Model]:
     """Train on labelled images and write the model; see `napari_unetpp.train`.
 
     Yields
     ------
     TrainingEvent
         As `fit` does; with `output`, the model is written before the last one.
+
+    Returns
+    -------
+    Model
+        The best one.
     """
     path, checkpoint = _outputs(output, resume=resume, overwrite=overwrite)
     items = _items(images, labels)
     rule = infer_rule([item.labels.data for item in items], task, unlabelled)
-    settings = settings or TrainingConfig(minutes=10)
     name = path.stem if path else "model"
     model = new_model(
         items,
@@ -88,12 +91,14 @@ def train_model(
                 "weights_kept": kept,
             }
             event = _recorded(event, made_from)
+            model = event.model
             if path is not None:
-                save_model(event.model, path, overwrite=overwrite)
+                save_model(model, path, overwrite=overwrite)
         yield event
     if checkpoint is not None:
         with suppress(FileNotFoundError):
             checkpoint.unlink()
+    return model
 
 
 def _outputs(

@@ -10,6 +10,7 @@ import torch
 
 from napari_unetpp.arrays import IGNORE
 from napari_unetpp.nn import probabilities
+from napari_unetpp.nn._metrics import confusion_matrix, foreground_iou, mean_iou
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,12 +95,12 @@ def validate(
         heads = [probabilities(each.float())[0] for each in logits]
         heads.append(torch.stack(heads).mean(0))
         for k, each in enumerate(heads):
-            confusion[k] += _confusion(_decide(each), piece.target, n_classes)
+            confusion[k] += confusion_matrix(piece.target, _decide(each), n_classes)
     if task == "instances":
-        shown = [_class_iou(_foreground(table))[1] for table in confusion]
+        shown = [foreground_iou(table) for table in confusion]
     else:
-        shown = [float(np.nanmean(_class_iou(table))) for table in confusion]
-    selection = float(np.nanmean(_class_iou(confusion[-1])))
+        shown = [mean_iou(table) for table in confusion]
+    selection = mean_iou(confusion[-1])
     return Scores(tuple(shown[:-1]), shown[-1], selection)
 
 
@@ -114,31 +115,3 @@ def _decide(probability: torch.Tensor) -> npt.NDArray[np.int64]:
     if probability.shape[0] == 1:
         return (probability[0] > 0.5).long().cpu().numpy()
     return probability.argmax(0).cpu().numpy()
-
-
-def _confusion(
-    predicted: npt.NDArray[np.int64], target: npt.NDArray[np.int64], n: int
-) -> npt.NDArray[np.int64]:
-    """Count pixels by true class (rows) and predicted class (columns)."""
-    valid = target >= 0
-    pairs = target[valid] * n + predicted[valid]
-    return np.bincount(pairs, minlength=n * n).reshape(n, n)
-
-
-def _foreground(table: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Merge all classes but the background into one."""
-    return np.array(
-        [
-            [table[0, 0], table[0, 1:].sum()],
-            [table[1:, 0].sum(), table[1:, 1:].sum()],
-        ]
-    )
-
-
-def _class_iou(table: npt.NDArray[np.int64]) -> list[float]:
-    """Return the IoU of each class; NaN for a class that is nowhere."""
-    both = np.diag(table)
-    either = table.sum(0) + table.sum(1) - both
-    return [
-        float(b / e) if e else float("nan") for b, e in zip(both, either, strict=True)
-    ]

@@ -1,0 +1,52 @@
+"""What pixels mean: axes, intensities, labels. NumPy only, nothing is read here."""
+
+from napari_unetpp.arrays._axes import (
+    Canonical,
+    canonical,
+    guess_axes,
+    looks_rgb,
+    parse_axes,
+    select_channel,
+    with_axes,
+)
+from napari_unetpp.arrays._image import PIXEL, Image
+from napari_unetpp.arrays._intensity import (
+    IntensityRange,
+    intensity_range,
+    normalise,
+    working_dtype,
+)
+from napari_unetpp.arrays._labels import (
+    IGNORE,
+    LabelRule,
+    check_labels,
+    from_class_index,
+    infer_rule,
+    label_dtype,
+    labelled_mask,
+    to_class_index,
+)
+
+__all__ = [
+    "IGNORE",
+    "PIXEL",
+    "Canonical",
+    "Image",
+    "IntensityRange",
+    "LabelRule",
+    "canonical",
+    "check_labels",
+    "from_class_index",
+    "guess_axes",
+    "infer_rule",
+    "intensity_range",
+    "label_dtype",
+    "labelled_mask",
+    "looks_rgb",
+    "normalise",
+    "parse_axes",
+    "select_channel",
+    "to_class_index",
+    "with_axes",
+    "working_dtype",
+]

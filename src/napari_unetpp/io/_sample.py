@@ -1,0 +1,91 @@
+"""Intensities of a whole image, from a bounded sample where it is large."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING, Any
+
+import dask
+import numpy as np
+
+from napari_unetpp.arrays import intensity_range, working_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from napari_unetpp.arrays import Canonical, IntensityRange
+    from napari_unetpp.config import IntensityConfig, Nonfinite
+
+MAX_PIXELS = 2**24
+"""Pixels of each channel that are looked at, at most."""
+
+_BLOCK = {2: (256, 256), 3: (16, 64, 64)}
+
+
+def image_range(
+    canonical: Canonical, config: IntensityConfig, nonfinite: Nonfinite = "error"
+) -> IntensityRange:
+    """Return the range of intensities of an image, found once for all its tiles.
+
+    Raises
+    ------
+    ImageError
+        If the pixels are not finite or all the same.
+    """
+    sample = sample_intensities(canonical)
+    n_pixels = math.prod(canonical.result_shape)
+    return intensity_range(sample, config, nonfinite, sample.shape[1] < n_pixels)
+
+
+def sample_intensities(
+    canonical: Canonical, max_pixels: int = MAX_PIXELS
+) -> npt.NDArray[Any]:
+    """Return pixels of an image: all if they are not too many, else of random blocks.
+
+    The blocks depend on the shape of the image only, not on how it is stored or tiled,
+    and are the same in every run.
+
+    Parameters
+    ----------
+    canonical : Canonical
+        The image, data of shape (*loops, C, *spatial).
+    max_pixels : int
+        Pixels of each channel to return at most.
+
+    Returns
+    -------
+    ndarray of shape (C, n), float32 or float64
+    """
+    n = canonical.n_channels
+    at = len(canonical.loop_axes)
+    if math.prod(canonical.result_shape) <= max_pixels:
+        pieces = [canonical.data]
+    else:
+        pieces = [canonical.data[index] for index in _blocks(canonical, max_pixels)]
+        at = 0
+    rows = [
+        np.moveaxis(np.asarray(block), at, 0).reshape(n, -1)
+        for block in dask.compute(*pieces)
+    ]
+    return np.concatenate(rows, axis=1, dtype=working_dtype(canonical.data.dtype))
+
+
+def _blocks(canonical: Canonical, max_pixels: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the indices (*loops, C, *spatial) of blocks drawn without repetition."""
+    shape, loops = canonical.spatial_shape, canonical.loop_shape
+    edges = _BLOCK[len(shape)]
+    counts = tuple(-(-size // edge) for size, edge in zip(shape, edges, strict=True))
+    largest = [-(-size // count) for size, count in zip(shape, counts, strict=True)]
+    places = loops + counts
+    n_wanted = max(max_pixels // math.prod(largest), 1)
+    drawn = random.Random(0).sample(range(math.prod(places)), n_wanted)
+    for place in zip(*np.unravel_index(sorted(drawn), places), strict=True):
+        at = tuple(map(int, place))
+        spatial = tuple(  # parts of nearly equal size, none left over at the far end
+            slice(i * size // count, (i + 1) * size // count)
+            for i, size, count in zip(at[len(loops) :], shape, counts, strict=True)
+        )
+        yield (*at[: len(loops)], slice(None), *spatial)
