@@ -1,0 +1,224 @@
+"""The commands: options in, the work of the other modules, results out.
+
+What takes long to import (torch, dask, scikit-image) is imported inside the commands,
+so that ``--help`` and mistakes in the options are answered at once.
+"""
+
+import json
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from napari_unetpp.cli import _options as opt
+from napari_unetpp.cli._exit import EXIT_CODES, exit_codes
+from napari_unetpp.cli._help import METRICS, RESULTS
+from napari_unetpp.cli._paths import check_new, expand, pair, repeat_options
+from napari_unetpp.config import PredictionConfig, TrainingConfig
+
+_ABOUT = "Segment microscopy images of any size with UNet++, and train it on yours."
+
+app = typer.Typer(
+    help=_ABOUT,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help appears in half the time
+    pretty_exceptions_enable=False,
+)
+
+
+class _PairedFiles(TyperCommand):
+    """A command that takes several files after one ``--images`` or ``--labels``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, repeat_options(args, ("--images", "--labels")))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the program with an exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What stands behind the name of the program; that of this process by default.
+    """
+    app(args=arguments, prog_name="napari-unetpp")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(metadata.version("napari-unetpp"))
+        raise typer.Exit
+
+
+@app.callback(epilog=EXIT_CODES)
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            callback=_show_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Segment microscopy images of any size with UNet++, and train it on yours."""
+
+
+@app.command(epilog=f"{RESULTS}\n\n{EXIT_CODES}")
+def segment(
+    images: opt.Images,
+    output: opt.OutputFolder,
+    model: opt.ModelName = "nuclei",
+    task: opt.ModelTask = None,
+    save: opt.Save = None,
+    mode: opt.RunMode = "accurate",
+    level: opt.Level = None,
+    axes: opt.Axes = None,
+    channel: opt.Channel = None,
+    device: opt.Device = "auto",
+    tile: opt.TileEdge = None,
+    batch: opt.Batch = 1,
+    nonfinite: opt.OnNonfinite = "error",
+    form: opt.Format = "auto",
+    overwrite: opt.Overwrite = False,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Find objects or classes in images and write them to files.
+
+    An image that fails does not stop the others: failures are listed at the end, and
+    the exit code is that of the first.
+    """
+    with exit_codes(as_json=as_json):
+        files = expand(images)
+        settings = PredictionConfig(
+            mode=mode,
+            level=level,
+            device=device,
+            tile=tile,
+            batch=batch,
+            nonfinite=nonfinite,
+        )
+        from napari_unetpp import api
+        from napari_unetpp.cli import _segment as work
+
+        network = api.load_model(model)
+        work.check_task(network, task)
+        kinds = work.parse_kinds(save, network, settings)
+        job = work.Job(network, settings, output, kinds, form, axes, channel, overwrite)
+        code = work.run(files, job, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@app.command(cls=_PairedFiles, epilog=EXIT_CODES)
+def train(
+    images: opt.ImageFiles,
+    labels: opt.LabelFiles,
+    output: opt.NewModel,
+    base: opt.Base = "none",
+    task: opt.TrainedTask = "instances",
+    unlabelled: opt.Unlabelled = None,
+    size: opt.Size = "base",
+    epochs: opt.Epochs = None,
+    minutes: opt.Minutes = None,
+    seed: opt.Seed = 0,
+    device: opt.Device = "auto",
+    resume: opt.Resume = False,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Train a model on labelled images.
+
+    Ctrl-C stops it; what was saved up to then can be gone on with by --resume.
+    """
+    with exit_codes(as_json=as_json):
+        files, truths = expand(images), expand(labels)
+        pair(files, truths)
+        from napari_unetpp import api
+        from napari_unetpp.cli._train import run
+
+        if epochs is None and minutes is None:
+            minutes = api.DEFAULT_MINUTES
+        settings = TrainingConfig(epochs=epochs, minutes=minutes, seed=seed)
+        events = api.training(
+            files,
+            truths,
+            output=output,
+            base=None if base == "none" else base,
+            task=task,
+            unlabelled=unlabelled,
+            size=size,
+            settings=settings,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+        )
+        run(events, output, as_json=as_json)
+
+
+@app.command(cls=_PairedFiles, epilog=f"{METRICS}\n\n{EXIT_CODES}")
+def evaluate(
+    images: opt.ImageFiles,
+    labels: opt.LabelFiles,
+    model: opt.ModelName = "nuclei",
+    unlabelled: opt.Unlabelled = None,
+    level: opt.Level = None,
+    axes: opt.Axes = None,
+    channel: opt.Channel = None,
+    device: opt.Device = "auto",
+    tile: opt.TileEdge = None,
+    batch: opt.Batch = 1,
+    nonfinite: opt.OnNonfinite = "error",
+    json_file: opt.JsonFile = None,
+    overwrite: opt.Overwrite = False,
+) -> None:
+    """Score a model, and each of its heads, on labelled images."""
+    with exit_codes(as_json=json_file == opt.STDOUT):
+        files, truths = expand(images), expand(labels)
+        pair(files, truths)
+        check_new(json_file, overwrite)
+        settings = PredictionConfig(
+            level=level, device=device, tile=tile, batch=batch, nonfinite=nonfinite
+        )
+        from napari_unetpp import api
+        from napari_unetpp.cli import _evaluate as work
+
+        job = work.Job(api.load_model(model), settings, axes, channel, unlabelled)
+        work.run(files, truths, job, json_file)
+
+
+@app.command(epilog=EXIT_CODES)
+def info(as_json: opt.AsJson = False) -> None:
+    """Show versions, devices, models, and what is wrong here."""
+    with exit_codes(as_json=as_json):
+        from napari_unetpp.cli._info import gather, lines
+
+        found = gather()
+        typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+
+
+@app.command(epilog=EXIT_CODES)
+def demo(
+    output: opt.DemoFolder = Path("napari-unetpp-demo"),
+    model: opt.ModelName = "nuclei",
+    device: opt.Device = "auto",
+    as_json: opt.AsJson = False,
+) -> None:
+    """Segment two images that come with the package.
+
+    A stained tissue and a generated stack; writes labels, probabilities of every head,
+    uncertainty, and a picture of them side by side, and scores the stack. Files of an
+    earlier demo in the folder are replaced.
+    """
+    with exit_codes(as_json=as_json):
+        from napari_unetpp import api
+        from napari_unetpp.cli import _demo, _segment
+
+        settings = PredictionConfig(device=device)
+        network = api.load_model(model)
+        kinds = _segment.parse_kinds(None, network, settings)
+        job = _segment.Job(network, settings, output, kinds, "tif", overwrite=True)
+        _demo.run(job, as_json=as_json)

@@ -1,0 +1,152 @@
+"""What ``demo`` does: two images that come with the package, through ``segment``."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import imageio.v3 as iio
+import numpy as np
+import skimage.data
+import tifffile
+import typer
+
+from napari_unetpp.cli._display import Display
+from napari_unetpp.cli._segment import Failed, Segmented, segment_images
+from napari_unetpp.errors import OutputError
+from napari_unetpp.io import as_image
+from napari_unetpp.io._figure import (
+    SPREAD_COLOURS,
+    Panel,
+    image_panel,
+    labels_panel,
+    map_panel,
+    write_figure,
+)
+from napari_unetpp.io._synthetic import nuclei_stack
+from napari_unetpp.nn._metrics import (
+    ImageScore,
+    confusion_matrix,
+    match_instances,
+    summarise,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari_unetpp._types import LabelArray
+    from napari_unetpp.cli._segment import Job
+    from napari_unetpp.io._synthetic import SyntheticImage
+
+_TISSUE = "ihc.png"
+_STACK = "nuclei3d.tif"
+_TRUTH = "nuclei3d_truth.tif"
+_FIGURE = "demo.png"
+
+
+def run(job: Job, *, as_json: bool) -> None:
+    """Segment a stained tissue and a generated stack; draw both, score the latter.
+
+    Parameters
+    ----------
+    job : Job
+        Model, settings and the folder for all files.
+    as_json : bool
+        Print ``results`` (as ``segment --json`` has them), ``figure`` (path), ``score``
+        of the stack, every plane on its own, and ``seconds``.
+    """
+    start = time.monotonic()
+    stack = nuclei_stack()
+    inputs = _write_inputs(job.output, stack)
+    with Display() as display:
+        done = list(_segment(inputs, job, display))
+    figure = job.output / _FIGURE
+    planes = [(), (stack.data.shape[0] // 2,)]
+    write_figure(figure, [_row(*each) for each in zip(done, planes, strict=True)])
+    score = _score(stack.labels, np.asarray(done[1].segmentation.labels))
+    seconds = round(time.monotonic() - start, 3)
+    if not as_json:
+        typer.echo("\n".join(_lines(done, figure, score, seconds)))
+        return
+    results = [one.summary() for one in done]
+    summary = {"results": results, "figure": str(figure), "score": score}
+    typer.echo(json.dumps({**summary, "seconds": seconds}, indent=2))
+
+
+def _segment(inputs: list[Path], job: Job, display: Display) -> Iterator[Segmented]:
+    """Do what the command does; here no image may fail."""
+    for outcome in segment_images(inputs, job, display):
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        yield outcome
+
+
+def _lines(
+    done: list[Segmented], figure: Path, score: dict[str, float], seconds: float
+) -> Iterator[str]:
+    """Yield what a person reads."""
+    for one in done:
+        yield from one.lines()
+    yield f"{figure}: images, labels and heads side by side"
+    yield (
+        f"score of {_STACK} against its truth, plane by plane: IoU {score['iou']:.3f},"
+        f" AP50 {score['ap50']:.3f}, F1 {score['f1']:.3f}"
+        f" ({score['n_pred']} objects, {score['n_true']} true)"
+    )
+    yield f"all in {seconds:.1f} s"
+
+
+def _write_inputs(folder: Path, stack: SyntheticImage) -> list[Path]:
+    """Write the two images, and the truth of the second, to files."""
+    z, y, x = stack.scale
+    sizes = {"PhysicalSizeZ": z, "PhysicalSizeY": y, "PhysicalSizeX": x}
+    units = {f"{name}Unit": "µm" for name in sizes}
+    metadata = {"axes": stack.axes, **sizes, **units}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        iio.imwrite(folder / _TISSUE, skimage.data.immunohistochemistry())
+        for name, data in ((_STACK, stack.data), (_TRUTH, stack.labels)):
+            tifffile.imwrite(folder / name, data, ome=True, metadata=metadata)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the images of the demo cannot be written ({error}); choose"
+            " another folder"
+        ) from error
+    return [folder / _TISSUE, folder / _STACK]
+
+
+def _row(done: Segmented, plane: tuple[int, ...]) -> list[Panel]:
+    """Return the panels of one image, at one plane of it."""
+    prediction = done.segmentation.prediction
+    image = np.asarray(as_image(done.image).data[plane])
+    labels = np.asarray(done.segmentation.labels[plane])
+    where = f", plane {plane[0]}" if plane else ""
+    n_objects = np.unique(labels[labels > 0]).size
+    panels = [
+        image_panel(f"{done.image.name}{where}", image),
+        labels_panel(f"labels: {n_objects} objects", image, labels),
+    ]
+    for name, head in zip(
+        prediction.head_names, prediction.head_foreground, strict=True
+    ):
+        panels.append(map_panel(f"{name}, foreground", np.asarray(head[plane])))
+    panels.append(map_panel("mean", np.asarray(prediction.foreground[plane])))
+    if prediction.uncertainty is not None:
+        spread = np.asarray(prediction.uncertainty[plane])
+        panels.append(map_panel("uncertainty, 0 to 0.5", spread, SPREAD_COLOURS, 0.5))
+    return panels
+
+
+def _score(truth: LabelArray, found: LabelArray) -> dict[str, float]:
+    """Score a stack whose planes were segmented each on its own."""
+    per_plane = int(truth.max()) + 1
+    offsets = per_plane * np.arange(len(truth), dtype=np.int64)
+    true = np.where(truth > 0, truth + offsets[:, None, None], 0)
+    pixels = confusion_matrix(true > 0, found > 0, 2)
+    summary = summarise([ImageScore(pixels, match_instances(true, found))])
+    # ap50 is TP / (TP + FP + FN), so this is F1 = 2 TP / (2 TP + FP + FN):
+    f1 = 2 * summary["ap50"] / (1 + summary["ap50"])
+    kept = {name: summary[name] for name in ("iou", "ap50", "n_true", "n_pred")}
+    return {**kept, "f1": f1}

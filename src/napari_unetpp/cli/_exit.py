@@ -1,0 +1,98 @@
+"""Exit codes, and how an error reaches the person who typed the command."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import typer
+from pydantic import ValidationError
+
+from napari_unetpp.errors import (
+    DeviceError,
+    InputError,
+    ModelFileError,
+    OutputError,
+    UnetppError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ExitCode(IntEnum):
+    """What the command line tells the shell."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    BAD_INPUT = 2
+    OUTPUT = 3
+    DEVICE = 4
+    INTERRUPTED = 130
+
+
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    something unexpected, or training that could not go on
+  2    bad input or usage
+  3    output that cannot be written, or exists
+  4    device that is not there, or is too small
+  130  interrupted (Ctrl-C)"""
+
+EXPECTED = (UnetppError, ValidationError, MemoryError)
+"""Errors that are shown as a message; all others are bugs and show where."""
+
+_CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
+    (OutputError, ExitCode.OUTPUT),
+    (DeviceError, ExitCode.DEVICE),
+    (InputError, ExitCode.BAD_INPUT),
+    (ModelFileError, ExitCode.BAD_INPUT),
+    (ValidationError, ExitCode.BAD_INPUT),
+)
+
+
+def exit_code(error: Exception) -> ExitCode:
+    """Return the exit code that stands for an error."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    return ExitCode.UNEXPECTED
+
+
+def message(error: Exception) -> str:
+    """Return what an error says, on one line for each thing that is wrong."""
+    if isinstance(error, ValidationError):
+        return "\n".join(
+            f"{'.'.join(map(str, e['loc'])) or 'settings'}={e['input']!r}: {e['msg']}"
+            for e in error.errors()
+        )
+    if isinstance(error, MemoryError):
+        return f"out of memory ({error}); choose a smaller --tile, or save less"
+    return str(error)
+
+
+def report(error: Exception) -> dict[str, str | int]:
+    """Return an error as --json shows it."""
+    return {
+        "error": type(error).__name__,
+        "message": message(error),
+        "exit_code": int(exit_code(error)),
+    }
+
+
+@contextmanager
+def exit_codes(*, as_json: bool = False) -> Iterator[None]:
+    """Turn expected errors and Ctrl-C inside the block into messages and exit codes."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except EXPECTED as error:
+        typer.echo(f"error: {message(error)}", err=True)
+        if as_json:
+            typer.echo(json.dumps(report(error), indent=2))
+        raise typer.Exit(exit_code(error)) from None

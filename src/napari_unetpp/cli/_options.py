@@ -1,0 +1,179 @@
+"""The options of the commands: each is defined once, with the help that users read."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from napari_unetpp.config import Mode, Nonfinite, Task
+
+_PAIRS = "Files, folders or patterns; several may follow."
+
+Images = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="IMAGE",
+        help="Images: TIFF, OME-Zarr, PNG, JPEG or NumPy files, folders of them, or"
+        " patterns.",
+        show_default=False,
+    ),
+]
+OutputFolder = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="DIR", help="Folder for the results; made if needed."
+    ),
+]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", metavar="NAME|FILE", help="Bundled model, or model file."),
+]
+ModelTask = Annotated[
+    Task | None,
+    typer.Option(
+        "--type",
+        help="What the model must find; the model itself knows, so this is a check.",
+        show_default=False,
+    ),
+]
+Save = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="Results to write, of labels, mean, heads, uncertainty; by default all"
+        " that the mode has.",
+        show_default=False,
+    ),
+]
+RunMode = Annotated[
+    Mode,
+    typer.Option(
+        "--mode", help="accurate: the mean of the heads; fast: the last head alone."
+    ),
+]
+Level = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Deepest level of the network that is computed; all by default.",
+        show_default=False,
+    ),
+]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LETTERS",
+        help="Axes of the images as stored, such as ZCYX, where the file does not say.",
+        show_default=False,
+    ),
+]
+Channel = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="The one channel to use, counted from 0; all by default.",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
+]
+TileEdge = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Edge of a tile in pixels; chosen from the memory by default. The result"
+        " is the same for any.",
+        show_default=False,
+    ),
+]
+Batch = Annotated[int, typer.Option(metavar="N", help="Tiles computed together.")]
+OnNonfinite = Annotated[
+    Nonfinite,
+    typer.Option(
+        "--nonfinite", help="NaN and infinite pixels: refuse, or take as background."
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace results that are already there.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the results as JSON on standard output.")
+]
+ImageFiles = Annotated[
+    list[Path],
+    typer.Option("--images", metavar="PATH...", help=f"The images. {_PAIRS}"),
+]
+LabelFiles = Annotated[
+    list[Path],
+    typer.Option(
+        "--labels",
+        metavar="PATH...",
+        help=f"Their labels, in the same order. {_PAIRS}",
+    ),
+]
+Format = Annotated[
+    Literal["auto", "tif", "zarr"],
+    typer.Option(
+        "--format", help="TIFF files, or OME-Zarr; auto: zarr for huge images."
+    ),
+]
+DemoFolder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all files.")
+]
+NewModel = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="MODEL.safetensors", help="Model file to write."
+    ),
+]
+Base = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE|none", help="Model to start from; none: random weights."
+    ),
+]
+TrainedTask = Annotated[
+    Task,
+    typer.Option(
+        "--type",
+        help="instances: labels number the objects; classes: they name a class.",
+    ),
+]
+Unlabelled = Annotated[
+    int | None,
+    typer.Option(
+        metavar="VALUE",
+        help="Label value of pixels that nobody labelled; they are not counted.",
+        show_default=False,
+    ),
+]
+Size = Annotated[
+    Literal["small", "base", "paper"], typer.Option(help="Size of a new network.")
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Epochs to train.", show_default=False),
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        metavar="M",
+        help="Minutes to train; ten, if neither is given.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Start of the random numbers.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with a training that was stopped.")
+]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Write all scores to a JSON file; - prints them instead of the table.",
+        show_default=False,
+    ),
+]
+STDOUT = Path("-")
