@@ -123,7 +123,7 @@ def test_existing_outputs_are_refused_before_any_work(segment, image_file, tmp_p
     assert [path.name for path in kept.parent.iterdir()] == ["second_mean.tif"]
     assert kept.read_text() == "mine"
     assert segment(image_file, second, "--overwrite").code == 0
-    assert tifffile.imread(kept).shape == (3, 96, 80)
+    assert tifffile.imread(kept).shape == (96, 80)
 
 
 def test_a_folder_that_cannot_be_made_is_an_output_error(cli, image_file, model_file):
