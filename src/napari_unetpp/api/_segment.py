@@ -1,0 +1,233 @@
+"""Probabilities and labels of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from napari_unetpp.api._models import DEFAULT_MODEL, load_model
+from napari_unetpp.config import PredictionConfig
+from napari_unetpp.inference import Finished, label, predict_image, result_of
+from napari_unetpp.io import as_image
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_unetpp._types import Box
+    from napari_unetpp.config import Mode, Nonfinite
+    from napari_unetpp.inference import Event, Prediction, Segmentation
+    from napari_unetpp.nn import Model
+
+
+def predict(
+    image: object,
+    model: str | Path | Model = DEFAULT_MODEL,
+    *,
+    axes: str | None = None,
+    channel: int | None = None,
+    mode: Mode = "accurate",
+    level: int | None = None,
+    device: str = "auto",
+    tile: int | None = None,
+    batch: int = 1,
+    nonfinite: Nonfinite = "error",
+    store: str | Path | None = None,
+) -> Prediction:
+    """Predict the probability of every class by every head.
+
+    Parameters
+    ----------
+    image : path, array, layer or Image
+        A file, a NumPy, dask or zarr array, or a napari image layer, of any size.
+    model : str, Path or Model
+        As in `load_model`.
+    axes : str, optional
+        What the axes of `image` are, for example ``"TZYX"``, where it does not say so.
+    channel : int, optional
+        The one channel to take, counted from 0.
+    mode : {"accurate", "fast"}
+        The mean of the heads 1...`level`, or head `level` alone.
+    level : int, optional
+        Deepest level computed, 1...L; all by default. Shallower is faster.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda:0"`` or ``"mps"``.
+    tile : int, optional
+        Wanted edge of a tile in pixels. It changes time and memory, not the result.
+    batch : int
+        Tiles that go through the network together.
+    nonfinite : {"error", "background"}
+        Whether NaN and infinite pixels are refused or taken as background.
+    store : path, optional
+        Folder for probabilities that do not fit in memory; the system's temporary
+        folder by default. They are deleted when the result is dropped.
+
+    Returns
+    -------
+    Prediction
+        Lazy arrays ``heads`` (H, K, ...), ``mean`` (K, ...), ``uncertainty`` and
+        ``foreground`` (...), over the axes of the image without its channels.
+
+    Raises
+    ------
+    InputError
+        If the image or a setting cannot be used.
+    ModelFileError
+        If the model cannot.
+    DeviceError
+        If the device is not there or too small.
+    OutputError
+        If the disk is full.
+
+    Examples
+    --------
+    >>> import napari_unetpp
+    >>> from skimage.data import immunohistochemistry
+    >>> image = immunohistochemistry()[:128, :160]
+    >>> prediction = napari_unetpp.predict(image, device="cpu")
+    >>> prediction.axes, prediction.mean.shape
+    ('YX', (3, 128, 160))
+    >>> bool(prediction.foreground.max() > 0.5)
+    True
+    """
+    settings = PredictionConfig(
+        mode=mode,
+        level=level,
+        device=device,
+        tile=tile,
+        batch=batch,
+        nonfinite=nonfinite,
+    )
+    found = as_image(image, axes, channel)
+    folder = None if store is None else Path(store)
+    run = predict_image(found, load_model(model), settings, uuid4().hex, folder=folder)
+    return result_of(run)
+
+
+def segment(
+    image: object,
+    model: str | Path | Model = DEFAULT_MODEL,
+    *,
+    axes: str | None = None,
+    channel: int | None = None,
+    mode: Mode = "accurate",
+    level: int | None = None,
+    device: str = "auto",
+    tile: int | None = None,
+    batch: int = 1,
+    nonfinite: Nonfinite = "error",
+    store: str | Path | None = None,
+) -> Segmentation:
+    """Label the objects of an image, or its classes, as the model has learnt.
+
+    Parameters
+    ----------
+    image, model, axes, channel, mode, level, device, tile, batch, nonfinite, store
+        As in `predict`.
+
+    Returns
+    -------
+    Segmentation
+        ``labels`` (...) over the axes of the image without its channels: objects
+        1...n, or the label values of the classes; and the ``prediction`` behind them.
+
+    Raises
+    ------
+    InputError, ModelFileError, DeviceError, OutputError
+        As in `predict`.
+
+    Examples
+    --------
+    >>> import napari_unetpp
+    >>> from skimage.data import immunohistochemistry
+    >>> image = immunohistochemistry()[:128, :160]
+    >>> segmentation = napari_unetpp.segment(image, device="cpu")
+    >>> segmentation.labels.shape
+    (128, 160)
+    >>> bool(segmentation.n_objects == segmentation.labels.max() > 0)
+    True
+    """
+    settings = PredictionConfig(
+        mode=mode,
+        level=level,
+        device=device,
+        tile=tile,
+        batch=batch,
+        nonfinite=nonfinite,
+    )
+    return result_of(
+        segmenting(image, model, settings, axes=axes, channel=channel, store=store)
+    )
+
+
+def segmenting(
+    image: object,
+    model: str | Path | Model = DEFAULT_MODEL,
+    settings: PredictionConfig | None = None,
+    *,
+    axes: str | None = None,
+    channel: int | None = None,
+    store: str | Path | None = None,
+    heads: bool = True,
+    region: Box | None = None,
+    loop: tuple[int, ...] | None = None,
+) -> Generator[Event, None, Segmentation]:
+    """Segment step by step, telling what happens; closing the generator cancels.
+
+    Parameters
+    ----------
+    image, model, axes, channel, store
+        As in `predict`.
+    settings : PredictionConfig, optional
+        How the model is run.
+    heads : bool
+        Whether the heads are kept beside their mean.
+    region : Box, optional
+        The part that is wanted: (start, stop) in pixels for each spatial axis. It
+        equals that part of the whole result, but for objects cut by its border.
+    loop : tuple of int, optional
+        The one index that is wanted along the loop axes (those of the result that are
+        not spatial).
+
+    Yields
+    ------
+    RunStarted
+        Once, with the arrays that fill.
+    TileDone, MemoryLow
+        While tiles are predicted.
+    BlockDone
+        While labels are made.
+    Finished
+        At last, with the `Segmentation`, which is also returned.
+
+    Raises
+    ------
+    InputError, ModelFileError, DeviceError, OutputError
+        As in `predict`.
+
+    Examples
+    --------
+    >>> import napari_unetpp
+    >>> from skimage.data import immunohistochemistry
+    >>> image = immunohistochemistry()[:128, :160]
+    >>> for event in napari_unetpp.segmenting(image):
+    ...     pass
+    >>> event.result.axes
+    'YX'
+    """
+    run_id = uuid4().hex
+    loaded = load_model(model)
+    folder = None if store is None else Path(store)
+    prediction = yield from predict_image(
+        as_image(image, axes, channel),
+        loaded,
+        settings or PredictionConfig(),
+        run_id,
+        folder=folder,
+        keep_heads=heads,
+        region=region,
+        loop=loop,
+    )
+    result = yield from label(prediction, loaded.config, run_id, folder)
+    yield Finished(run_id, result)
+    return result

@@ -1,0 +1,182 @@
+"""Models from labelled images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from napari_unetpp.api._models import load_model
+from napari_unetpp.config import TrainingConfig
+from napari_unetpp.inference import resolve_device, result_of
+from napari_unetpp.training import train_model
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+    from napari_unetpp.config import Task
+    from napari_unetpp.nn import Model
+    from napari_unetpp.training import Size, TrainingEvent
+
+DEFAULT_MINUTES = 10.0
+"""Budget of a training that names none."""
+
+
+def train(
+    images: Sequence[object],
+    labels: Sequence[object],
+    *,
+    base: str | Path | Model | None = None,
+    task: Task = "instances",
+    unlabelled: int | None = None,
+    size: Size = "base",
+    spatial_dims: Literal[2, 3] | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    output: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Model:
+    """Train a model on labelled images.
+
+    Parameters
+    ----------
+    images : sequence of paths, arrays, layers or Images
+        What the model shall segment; a part of it is held out to pick the best epoch.
+    labels : sequence of paths, arrays, layers or Images
+        The truth of each, in the same order: objects 1...n on 0, or class values.
+    base : str, Path or Model, optional
+        Model to start from; all weights that fit are kept. Nothing by default.
+    task : {"instances", "classes"}
+        Whether label values number objects or classes.
+    unlabelled : int, optional
+        Label value of pixels that nobody labelled, 0 for scribbles of classes. By
+        default all pixels are labelled and 0 is the background.
+    size : {"small", "base", "paper"}
+        Width of a new network; ``"paper"`` is that of the publication. Each step costs
+        about four times the time of the one before.
+    spatial_dims : {2, 3}, optional
+        Dimensions of a new network; 3 if every image has a Z axis, by default.
+    epochs, minutes : optional
+        The budget, whichever is used up first; ten minutes by default.
+    seed : int
+        Start of all random numbers. With a budget in epochs the same seed gives the
+        same weights on the same machine.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda:0"`` or ``"mps"``.
+    output : path, optional
+        File to write, ending in ``.safetensors``; while training goes on, its state
+        lies beside it.
+    resume : bool
+        Go on with the unfinished run that lies beside `output`.
+    overwrite : bool
+        Replace `output`.
+
+    Returns
+    -------
+    Model
+        The best one, with the record of its making in ``model.config.training``.
+
+    Raises
+    ------
+    InputError
+        If images, labels or settings cannot be used.
+    TrainingError
+        If the loss is not finite, or an unfinished run lies beside `output`.
+    ModelFileError, DeviceError, OutputError
+        If base, device or output cannot be used.
+
+    Examples
+    --------
+    >>> import napari_unetpp
+    >>> from skimage.data import immunohistochemistry
+    >>> image = immunohistochemistry()[:128, :160]
+    >>> labels = napari_unetpp.segment(image, device="cpu").labels
+    >>> model = napari_unetpp.train(
+    ...     [image], [labels], size="small", minutes=0.05, device="cpu"
+    ... )
+    >>> model.config.task
+    'instances'
+    """
+    settings = _training_settings(epochs, minutes, seed)
+    events = training(
+        images,
+        labels,
+        base=base,
+        task=task,
+        unlabelled=unlabelled,
+        size=size,
+        spatial_dims=spatial_dims,
+        settings=settings,
+        device=device,
+        output=output,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    return result_of(events)
+
+
+def training(
+    images: Sequence[object],
+    labels: Sequence[object],
+    *,
+    base: str | Path | Model | None = None,
+    task: Task = "instances",
+    unlabelled: int | None = None,
+    size: Size = "base",
+    spatial_dims: Literal[2, 3] | None = None,
+    settings: TrainingConfig | None = None,
+    device: str = "auto",
+    output: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Generator[TrainingEvent, None, Model]:
+    """Train step by step, telling what happens; closing the generator stops.
+
+    Parameters
+    ----------
+    settings : TrainingConfig, optional
+        Budget, patches, optimiser, augmentation and seed; ten minutes by default.
+    images, labels, base, task, unlabelled, size, spatial_dims, device, output, \
+    resume, overwrite
+        As in `train`.
+
+    Yields
+    ------
+    TrainingStarted
+        Once.
+    StepDone, EpochDone, CheckpointSaved
+        While the network learns.
+    TrainingFinished
+        At last, with the best model, which is also returned.
+
+    Raises
+    ------
+    InputError, TrainingError, ModelFileError, DeviceError, OutputError
+        As in `train`.
+    """
+    return (
+        yield from train_model(
+            images,
+            labels,
+            resolve_device(device),
+            base=None if base is None else load_model(base),
+            task=task,
+            unlabelled=unlabelled,
+            size=size,
+            spatial_dims=spatial_dims,
+            settings=settings or _training_settings(None, None, 0),
+            output=output,
+            resume=resume,
+            overwrite=overwrite,
+        )
+    )
+
+
+def _training_settings(
+    epochs: int | None, minutes: float | None, seed: int
+) -> TrainingConfig:
+    if epochs is None and minutes is None:
+        minutes = DEFAULT_MINUTES
+    return TrainingConfig(epochs=epochs, minutes=minutes, seed=seed)

@@ -1,0 +1,171 @@
+"""The network on its device: a batch of tiles in, the probabilities of all heads out.
+
+Only this module touches a device. A batch that does not fit into its memory is halved
+here; a single tile that does not fit is for the caller to halve (`TileTooLargeError`).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_unetpp.errors import UnetppError
+from napari_unetpp.nn import UNetPlusPlus
+from napari_unetpp.nn._losses import probabilities
+
+if TYPE_CHECKING:
+    from napari_unetpp._types import FloatArray
+    from napari_unetpp.config import Mode, NetworkConfig
+    from napari_unetpp.nn import Model
+
+_MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+class TileTooLargeError(UnetppError, RuntimeError):
+    """A single tile did not fit into the memory of the device."""
+
+
+class Predictor:
+    """A model ready to predict on a device, down to one level.
+
+    Parameters
+    ----------
+    model : Model
+        It is copied: neither its device nor its mode change.
+    device : torch.device
+        Where to compute.
+    level : int, optional
+        Deepest level computed; what lies deeper is not even on the device.
+    mode : {"accurate", "fast"}
+        All heads down to `level`, or only the last.
+
+    Attributes
+    ----------
+    level : int
+        The level in use.
+    head_names : tuple of str
+        Names of the heads that come out, ("head 1", ...).
+    config : NetworkConfig
+        That of the pruned network.
+
+    Raises
+    ------
+    SettingsError
+        If the model has no such level.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device,
+        level: int | None = None,
+        mode: Mode = "accurate",
+    ) -> None:
+        self.device = device
+        self.level = model.network.check_level(level)
+        heads = range(1, self.level + 1)
+        if mode == "fast" or not isinstance(model.network, UNetPlusPlus):
+            heads = range(self.level, self.level + 1)
+        self.head_names = tuple(f"head {j}" for j in heads)
+        network = model.network
+        if self.level < network.config.depth:
+            network = model.prune(self.level).network
+        else:
+            network = copy.deepcopy(network)
+        self.config: NetworkConfig = network.config
+        self._format = _MEMORY_FORMAT[self.config.spatial_dims]
+        network.eval().to(device=device, memory_format=self._format)  # type: ignore[call-overload]
+        self._network: torch.nn.Module | None = network
+        self._largest_batch: int | None = None
+        self._lock = threading.Lock()
+
+    def predict_batch(self, x: FloatArray) -> FloatArray:
+        """Return the probabilities of the heads for a batch of tiles.
+
+        Parameters
+        ----------
+        x : ndarray of float32, (N, C, (Z,) Y, X)
+            Normalised tiles; sizes are multiples of ``config.alignment()``.
+
+        Returns
+        -------
+        ndarray of float32, (N, H, K, (Z,) Y, X)
+            Probabilities of K classes by the H heads of `head_names`.
+
+        Raises
+        ------
+        TileTooLargeError
+            If a single tile does not fit into the memory of the device.
+        """
+        size = min(len(x), self._largest_batch or len(x))
+        parts: list[FloatArray] = []
+        start = 0
+        while start < len(x):
+            part = self._try(x[start : start + size])
+            if part is not None:
+                parts.append(part)
+                start += size
+            elif size > 1:
+                size = self._largest_batch = size // 2
+            else:
+                raise TileTooLargeError(
+                    f"a tile of {' x '.join(map(str, x.shape[2:]))} pixels does not fit"
+                    f" into the memory of {self.device}; use smaller tiles"
+                )
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def close(self) -> None:
+        """Take the network off the device and free the memory there."""
+        with self._lock:
+            self._network = None
+            self._empty_cache()
+
+    def _try(self, x: FloatArray) -> FloatArray | None:
+        """Predict, or return ``None`` if the device has too little memory."""
+        with self._lock:
+            try:
+                return self._forward(x)
+            except torch.OutOfMemoryError:
+                pass  # only after this block are the tensors of the failed pass freed
+            self._empty_cache()
+        return None
+
+    @torch.inference_mode()
+    def _forward(self, x: FloatArray) -> FloatArray:
+        if self._network is None:
+            raise RuntimeError("this predictor is closed; make a new one")
+        on_device = torch.from_numpy(x).to(self.device)
+        logits = self._network(on_device.contiguous(memory_format=self._format))
+        wanted = logits[-len(self.head_names) :]
+        heads = torch.stack([probabilities(head) for head in wanted], dim=1)
+        return heads.float().contiguous().cpu().numpy()
+
+    def _empty_cache(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
+
+
+def bytes_per_pixel(config: NetworkConfig) -> float:
+    """Estimate the memory that one pixel of a tile takes in a forward pass, in bytes.
+
+    Counted are the maps that wait for a later node, the largest concatenation and the
+    two maps of the convolution that reads it, the probabilities on their way out and
+    the pixels on their way in, all float32; measured use lies up to 1.4 times higher
+    because memory is handed out in large pieces.
+    """
+    widths, depth = config.widths, config.depth
+    kept, area = 0.0, 1
+    for i, width in enumerate(widths):
+        kept += width * (depth + 1 - i) / area
+        if i < depth:
+            area *= math.prod(config.level_strides[i])
+    joined = depth * widths[0] + max(widths[0], widths[1])
+    moved = 6 * config.n_heads * config.out_channels + 4 * config.in_channels
+    return 1.4 * 4 * (kept + joined + 2 * widths[0] + moved)

@@ -1,0 +1,122 @@
+"""What prediction and segmentation return: lazy arrays and where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import dask.array as da
+    import numpy as np
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """Probabilities of every head for an image.
+
+    The arrays are views of one store; nothing is computed again when they are read.
+
+    Attributes
+    ----------
+    heads : dask.array.Array of float32, (H, K, *axes)
+        Probability of each of K classes by each head; only their mean (H = 1) if the
+        heads were not kept.
+    mean : dask.array.Array of float32, (K, *axes)
+        Mean over the heads that were computed: what labels are made from.
+    uncertainty : dask.array.Array of float32, (*axes), or None
+        Spread between heads, 0...0.5; ``None`` with one head.
+    head_names, class_names : tuple of str
+        Names of the H heads and K classes.
+    axes : str
+        Axes that a pixel has, for example ``"TYX"``.
+    scale : tuple of float
+        World units a pixel, one for each of `axes`.
+    units : tuple of str
+        Unit of each of `axes`.
+    translate : tuple of float
+        World position of the first pixel, one for each of `axes`.
+    name : str
+        What the image is called.
+    model_name : str
+        Which model it was.
+    """
+
+    heads: da.Array
+    mean: da.Array
+    uncertainty: da.Array | None
+    head_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    axes: str
+    scale: tuple[float, ...]
+    units: tuple[str, ...]
+    translate: tuple[float, ...]
+    name: str
+    model_name: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size along each of `axes` in pixels."""
+        return tuple(self.mean.shape[1:])
+
+    @property
+    def foreground(self) -> da.Array:
+        """Probability (*axes) of not being the first class; of the only class."""
+        return _foreground(self.mean)
+
+    @property
+    def head_foreground(self) -> da.Array:
+        """The same by each head, (H, *axes)."""
+        return _foreground(self.heads.swapaxes(0, 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """Labels of an image, and the prediction that they come from.
+
+    Attributes
+    ----------
+    labels : ndarray or dask.array.Array of unsigned int, (*axes)
+        Instance models: objects 1...n, unique over all planes, 0 between them. Class
+        models: the label values that were painted. In memory if it is small.
+    prediction : Prediction
+        Probabilities and geometry.
+    n_objects : int or None
+        Number of objects; ``None`` for class models.
+    """
+
+    labels: npt.NDArray[np.unsignedinteger] | da.Array
+    prediction: Prediction
+    n_objects: int | None
+
+    @property
+    def axes(self) -> str:
+        """Axes of the labels."""
+        return self.prediction.axes
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """World units a pixel, one for each axis."""
+        return self.prediction.scale
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Unit of each axis."""
+        return self.prediction.units
+
+    @property
+    def translate(self) -> tuple[float, ...]:
+        """World position of the first pixel, one for each axis."""
+        return self.prediction.translate
+
+    @property
+    def name(self) -> str:
+        """What the image is called."""
+        return self.prediction.name
+
+
+def _foreground(probabilities: da.Array) -> da.Array:
+    """Return (...) of probabilities (K, ...)."""
+    if probabilities.shape[0] == 1:
+        return probabilities[0]
+    return 1 - probabilities[0]

@@ -1,0 +1,161 @@
+"""Where results grow: in memory while small, else in folders that go with them."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
+
+from napari_unetpp.io._disk import disk_errors
+from napari_unetpp.io._store import PredictionStore
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from napari_unetpp._types import FloatArray
+    from napari_unetpp.tiling import Tile
+
+IN_MEMORY = 256 * 2**20
+"""Bytes up to which results stay in memory."""
+
+
+class Stores:
+    """The mean of the heads, from which labels are made, and each head if wanted.
+
+    Labels come from a mean that was rounded once, so they are the same whether the
+    heads are kept or not, in memory or on disk.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (*loops, *spatial)
+    core : tuple of int
+        Edges of a tile's core.
+    head_names, class_names : tuple of str
+        Heads and classes that come out of the predictor.
+    keep_heads : bool
+        Whether each head is kept.
+    folder : Path, optional
+        Folder that takes the stores; without it they are in memory if they are small
+        and in the system's temporary folder if not.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        core: tuple[int, ...],
+        head_names: tuple[str, ...],
+        class_names: tuple[str, ...],
+        *,
+        keep_heads: bool,
+        folder: Path | None,
+    ) -> None:
+        several = len(head_names) > 1
+        mean_name = ("mean",) if several else head_names
+        kept = (1 + len(head_names)) if several and keep_heads else 1
+        n_bytes = kept * len(class_names) * math.prod(shape) * 4
+        on_disk = folder is not None or n_bytes > IN_MEMORY
+        self.mean = _prediction_store(
+            shape, core, mean_name, class_names, on_disk, folder
+        )
+        self.heads = self.mean
+        if several and keep_heads:
+            self.heads = _prediction_store(
+                shape, core, head_names, class_names, on_disk, folder
+            )
+
+    def write(self, tile: Tile, probabilities: FloatArray) -> None:
+        """Keep (H, K, *core), what the heads say about the core of `tile`."""
+        mean = probabilities.mean(axis=0, keepdims=True, dtype=np.float32)
+        self.mean.write(tile, mean)
+        if self.heads is not self.mean:
+            self.heads.write(tile, probabilities)
+
+
+def new_labels(
+    shape: tuple[int, ...],
+    dtype: npt.DTypeLike,
+    chunks: tuple[int, ...],
+    folder: Path | None,
+) -> Any:
+    """Return an array of zeros to write labels to.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the labels.
+    dtype : dtype
+        Unsigned integers.
+    chunks : tuple of int
+        What is written at once, if it comes to lie on disk.
+    folder : Path, optional
+        Folder that takes it; without it the array is in memory if it is small and in
+        the system's temporary folder if not.
+
+    Returns
+    -------
+    ndarray or zarr.Array
+    """
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if folder is None and n_bytes <= IN_MEMORY:
+        return np.zeros(shape, dtype)
+    scratch = _new_folder(folder)
+    labels = zarr.create_array(
+        scratch / "labels.zarr",
+        shape=shape,
+        dtype=np.dtype(dtype),
+        chunks=tuple(map(min, chunks, shape)),
+        compressors=BloscCodec(cname="lz4", clevel=1),
+    )
+    _remove_with(labels.store, scratch)
+    return labels
+
+
+def finished_labels(labels: Any) -> Any:
+    """Return labels as the user gets them: an ndarray, or a dask array over zarr."""
+    if isinstance(labels, np.ndarray):
+        return labels
+    return da.from_array(labels, labels.chunks, meta=np.empty((0,), labels.dtype))
+
+
+def _prediction_store(
+    shape: tuple[int, ...],
+    core: tuple[int, ...],
+    head_names: tuple[str, ...],
+    class_names: tuple[str, ...],
+    on_disk: bool,
+    folder: Path | None,
+) -> PredictionStore:
+    if not on_disk:
+        return PredictionStore.create(shape, core, head_names, class_names)
+    scratch = _new_folder(folder)
+    where = scratch / "probabilities.zarr"
+    store = PredictionStore.create(shape, core, head_names, class_names, where)
+    _remove_with(store.array.store, scratch)
+    return store
+
+
+def _new_folder(parent: Path | None) -> Path:
+    """Make a folder of a name that nobody has, in `parent`, which is made if needed."""
+    parent = parent or Path(tempfile.gettempdir())
+    with disk_errors(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="napari-unetpp-", dir=parent))
+
+
+def _remove_with(owner: object, folder: Path) -> None:
+    """Delete `folder` when the last array that reads from `owner` is gone."""
+    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)

@@ -1,0 +1,235 @@
+"""Scores of a model on labelled images, known from how the images were made."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unetpp.arrays import Image
+from napari_unetpp.config import ModelConfig, NetworkConfig, PredictionConfig
+from napari_unetpp.errors import InputError, LabelsError, SettingsError
+from napari_unetpp.inference._evaluate import evaluate, report, score_images
+from napari_unetpp.io import load_model_file
+from napari_unetpp.nn import Model
+
+SETTINGS = PredictionConfig(device="cpu")
+
+
+@pytest.fixture
+def model(model_file):
+    """Finds what is brighter than half of the range, the same with every head."""
+    return load_model_file(model_file)
+
+
+@pytest.fixture
+def cells():
+    """Six bright squares on black, and their labels."""
+    labels = np.zeros((70, 90), np.uint16)
+    for number in range(6):
+        y, x = 10 + 30 * (number // 3), 10 + 28 * (number % 3)
+        labels[y : y + 12, x : x + 14] = number + 1
+    return labels
+
+
+def pair(pixels, labels, axes="YX", name="cells"):
+    n = len(axes)
+    geometry = ((1.0,) * n, ("pixel",) * n)
+    return (
+        Image(pixels, axes, *geometry, name=name),
+        Image(labels, axes, *geometry, name=f"labels of {name}"),
+    )
+
+
+def bright(labels):
+    return np.where(labels > 0, 200, 10).astype(np.uint8)
+
+
+def test_a_perfect_model_scores_one_with_every_head(model, cells):
+    result = evaluate([pair(bright(cells), cells)], model, SETTINGS)
+
+    assert result["n_images"] == 1
+    assert (result["model"], result["task"]) == (model.config.name, "instances")
+    assert [head["name"] for head in result["heads"]] == ["head 1", "head 2"]
+    for scores in (result["accurate"], *result["heads"]):
+        for name in ("iou", "pooled_iou", "mean_iou", "dice", "ap50", "ap50_pooled"):
+            assert scores[name] == 1
+        assert scores["mean_ap"] == 1
+        assert (scores["n_true"], scores["n_pred"]) == (6, 6)
+
+
+def test_errors_are_counted_as_they_were_made(model, cells):
+    """Two objects are not in the image, one is there without a label."""
+    shown = cells.copy()
+    shown[(cells == 2) | (cells == 5)] = 0
+    shown[55:65, 10:30] = 9
+
+    scores = evaluate([pair(bright(shown), cells)], model, SETTINGS)["accurate"]
+
+    found, true, both = 4 * 168 + 200, 6 * 168, 4 * 168
+    assert scores["iou"] == both / (found + true - both)
+    assert scores["dice"] == 2 * both / (found + true)
+    assert scores["ap50"] == 4 / (4 + 2 + 1)
+    assert scores["mean_ap"] == pytest.approx(scores["ap50"])
+    assert (scores["n_true"], scores["n_pred"]) == (6, 5)
+
+
+def test_averages_and_pools_are_over_images(model, cells):
+    empty = np.where(cells == 1, cells, 0)
+    images = [pair(bright(cells), cells), pair(bright(empty), cells, name="poor")]
+
+    result = evaluate(images, model, SETTINGS)
+
+    assert result["accurate"]["ap50"] == pytest.approx((1 + 1 / 6) / 2)
+    assert result["accurate"]["ap50_pooled"] == 7 / 12
+    assert result["accurate"]["pooled_iou"] == 7 / 12
+    assert [row["name"] for row in result["images"]] == ["cells", "poor"]
+    assert [row["ap50"] for row in result["images"]] == [1, pytest.approx(1 / 6)]
+    assert result["images"][1]["shape"] == [70, 90]
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_unlabelled_pixels_do_not_count(model, cells):
+    shown = cells.copy()
+    shown[55:65, 10:30] = 9
+    labels = cells.copy()
+    labels[54:66, 9:31] = 255
+
+    wrong = evaluate([pair(bright(shown), cells)], model, SETTINGS)
+    right = evaluate([pair(bright(shown), labels)], model, SETTINGS, unlabelled=255)
+
+    assert wrong["accurate"]["ap50"] == 6 / 7
+    assert right["accurate"]["ap50"] == right["accurate"]["iou"] == 1
+    assert (right["accurate"]["n_true"], right["accurate"]["n_pred"]) == (6, 6)
+
+
+def test_each_head_is_scored_by_its_own_probabilities(model, cells):
+    """Head 1 is made to answer the opposite."""
+    with torch.no_grad():
+        for parameter in model.network.heads["1"].parameters():
+            parameter[:2] *= -0.1
+
+    result = evaluate([pair(bright(cells), cells)], model, SETTINGS)
+
+    first, second = result["heads"]
+    assert first["iou"] == 0
+    assert second["iou"] == 1
+    assert result["accurate"]["iou"] == 1  # head 2 is surer
+
+
+def test_labels_may_have_their_axes_in_another_order(model, cells):
+    movie = np.stack([cells, np.roll(cells, 3, 0)])
+    image, labels = pair(bright(movie), movie, "TYX")
+    turned = Image(
+        np.moveaxis(movie, 0, 2), "YXT", labels.scale, labels.units, name="turned"
+    )
+
+    result = evaluate([(image, turned)], model, SETTINGS)
+
+    # An object that lives on in the next frame is one in the truth, two in the answer.
+    assert result["accurate"]["iou"] == 1
+    assert result["images"][0]["shape"] == [2, 70, 90]
+    assert (result["accurate"]["n_true"], result["accurate"]["n_pred"]) == (6, 12)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_levels_below_the_last_can_be_scored_alone(model, cells, level):
+    settings = SETTINGS.model_copy(update={"level": level})
+
+    result = evaluate([pair(bright(cells), cells)], model, settings)
+
+    assert len(result["heads"]) == level
+
+
+def class_model(values):
+    """Random weights, one output channel for each label value."""
+    torch.manual_seed(0)
+    config = ModelConfig(
+        name="classes",
+        network=NetworkConfig(widths=(4, 8), out_channels=len(values)),
+        task="classes",
+        class_names=tuple(f"class {value}" for value in values),
+        class_values=values,
+    )
+    return Model.new(config)
+
+
+def sure_of(model, index):
+    """Make every head answer one class everywhere."""
+    with torch.no_grad():
+        for head in model.network.heads.values():
+            head.weight.zero_()
+            head.bias.copy_(torch.eye(len(head.bias))[index] * 9 - 4)
+    return model
+
+
+def test_classes_are_scored_by_the_values_that_were_painted():
+    labels = np.full((16, 24), 3, np.uint8)
+    labels[:4] = 9
+    pixels = np.arange(16 * 24, dtype=np.uint16).reshape(16, 24)
+
+    result = evaluate(
+        [pair(pixels, labels)], sure_of(class_model((3, 5, 9)), 2), SETTINGS
+    )
+
+    assert result["task"] == "classes"
+    assert result["accurate"]["class_iou"] == {"3": 0, "5": None, "9": 1 / 4}
+    assert result["accurate"]["mean_iou"] == 1 / 8
+    assert result["accurate"]["iou"] == 1 / 4
+    assert "ap50" not in result["accurate"]
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_a_single_class_is_scored_against_all_else():
+    labels = np.zeros((16, 24), np.uint8)
+    labels[:4] = 7
+    pixels = np.arange(16 * 24, dtype=np.uint16).reshape(16, 24)
+
+    result = evaluate([pair(pixels, labels)], sure_of(class_model((7,)), 0), SETTINGS)
+
+    assert result["accurate"]["class_iou"] == {"0": 0, "7": 1 / 4}
+
+
+def test_scribbles_are_scored_where_somebody_painted():
+    labels = np.zeros((16, 24), np.uint8)
+    labels[2, 2:10], labels[9, 3:5] = 1, 2
+    pixels = np.arange(16 * 24, dtype=np.uint16).reshape(16, 24)
+    model = sure_of(class_model((1, 2)), 0)
+
+    result = evaluate([pair(pixels, labels)], model, SETTINGS, unlabelled=0)
+
+    assert result["accurate"]["class_iou"] == {"1": 8 / 10, "2": 0}
+    with pytest.raises(LabelsError, match="value 0 is none of the classes"):
+        evaluate([pair(pixels, labels)], model, SETTINGS)
+
+
+def test_images_are_scored_one_by_one_and_reported_in_any_group(model, cells):
+    images = (pair(bright(cells), cells, name=str(n)) for n in range(3))
+
+    scores = score_images(images, model, SETTINGS)
+
+    first = next(scores)
+    assert first.name == "0"
+    assert next(images)[0].name == "1"  # not read ahead
+    rest = list(scores)
+    assert [each.name for each in rest] == ["2"]
+    assert report([first, *rest], model.config)["n_images"] == 2
+
+
+def test_no_images_are_refused(model):
+    with pytest.raises(InputError, match="no images to evaluate"):
+        evaluate([], model, SETTINGS)
+
+
+def test_fast_mode_is_refused(model, cells):
+    settings = PredictionConfig(device="cpu", mode="fast")
+
+    with pytest.raises(SettingsError, match="mode='fast' computes one head"):
+        evaluate([pair(bright(cells), cells)], model, settings)
+
+
+def test_labels_that_do_not_fit_are_refused_by_name(model, cells):
+    with pytest.raises(LabelsError, match=r"labels of cells have shape \(70, 80\)"):
+        evaluate([pair(bright(cells), cells[:, :80])], model, SETTINGS)
+    with pytest.raises(LabelsError, match="float64"):
+        evaluate([pair(bright(cells), cells * 1.0)], model, SETTINGS)

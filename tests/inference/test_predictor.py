@@ -1,0 +1,102 @@
+"""The network on its device."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unetpp.config import NetworkConfig
+from napari_unetpp.errors import SettingsError
+from napari_unetpp.inference import Predictor
+from napari_unetpp.inference._predictor import bytes_per_pixel
+
+CPU = torch.device("cpu")
+
+
+def test_probabilities_of_all_heads(lively_model):
+    x = np.random.default_rng(0).random((2, 1, 48, 64), np.float32)
+    found = Predictor(lively_model, CPU).predict_batch(x)
+    assert found.shape == (2, 3, 3, 48, 64)
+    assert found.dtype == np.float32
+    assert np.allclose(found.sum(axis=2), 1, atol=1e-5)
+
+
+def test_what_lies_deeper_is_not_there(lively_model):
+    shallow = Predictor(lively_model, CPU, level=1, mode="fast")
+    assert shallow.config.depth == 1
+    assert shallow.head_names == ("head 1",)
+    deep = Predictor(lively_model, CPU)
+    x = np.random.default_rng(0).random((1, 1, 48, 64), np.float32)
+    assert np.allclose(
+        shallow.predict_batch(x)[:, 0], deep.predict_batch(x)[:, 0], atol=1e-6
+    )
+
+
+def test_one_class_is_a_sigmoid(make_model):
+    model = make_model(widths=(4, 8, 16))
+    config = model.config.model_copy(
+        update={
+            "task": "classes",
+            "network": model.config.network.model_copy(update={"out_channels": 1}),
+            "class_names": ("cell",),
+            "class_values": (1,),
+        }
+    )
+    one = type(model).new(config)
+    found = Predictor(one, CPU).predict_batch(np.zeros((1, 1, 16, 16), np.float32))
+    assert found.shape == (1, 2, 1, 16, 16)
+    assert (found > 0).all()
+    assert (found < 1).all()
+
+
+@pytest.mark.parametrize("level", [0, 4, -1])
+def test_a_level_that_is_not_there(lively_model, level):
+    with pytest.raises(SettingsError, match="level"):
+        Predictor(lively_model, CPU, level=level)
+
+
+def test_a_unet_has_only_its_last_level(make_model):
+    unet = make_model(widths=(4, 8, 16), architecture="unet")
+    with pytest.raises(SettingsError, match="U-Net has no heads but the last"):
+        Predictor(unet, CPU, level=1)
+
+
+def test_a_closed_predictor_says_so(lively_model):
+    predictor = Predictor(lively_model, CPU)
+    predictor.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        predictor.predict_batch(np.zeros((1, 1, 16, 16), np.float32))
+
+
+_MEASURE = """
+from pathlib import Path
+import numpy as np, torch
+from napari_unetpp.config import INSTANCE_CLASSES, ModelConfig, NetworkConfig
+from napari_unetpp.inference import Predictor
+from napari_unetpp.nn import Model
+network = NetworkConfig(out_channels=3, widths=(16, 32, 64, 128))
+config = ModelConfig(network=network, task="instances",
+                     class_names=INSTANCE_CLASSES, class_values=(0, 1, 2))
+predictor = Predictor(Model.new(config), torch.device("cpu"))
+predictor.predict_batch(np.zeros((1, 1, 64, 64), np.float32))
+def peak():  # in bytes
+    rows = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(row.split()[1]) for row in rows if "VmHWM" in row)
+before = peak()
+predictor.predict_batch(np.zeros((1, 1, 512, 512), np.float32))
+print((peak() - before) / 512**2)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_estimated_from_above():
+    network = NetworkConfig(out_channels=3, widths=(16, 32, 64, 128))
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE], capture_output=True, text=True, check=True
+    )
+    measured = float(done.stdout)
+    assert 0.4 * bytes_per_pixel(network) < measured < 1.1 * bytes_per_pixel(network)
