@@ -181,6 +181,27 @@ def test_a_view(model_file, squares):
     assert result.translate == (0, 0, 5)
 
 
+def test_what_is_looked_at_is_predicted_first(model_file, squares):
+    movie = np.stack([squares, squares[::-1]])
+    settings = PredictionConfig(device="cpu", tile=32)
+
+    def run(first):
+        events = list(
+            api.segmenting(movie, model_file, settings, axes="TYX", first=first)
+        )
+        boxes = [event.box for event in events if isinstance(event, TileDone)]
+        return boxes, np.asarray(events[-1].result.labels)
+
+    looked_at = ((1, 2), (70, 80), (70, 80))
+    usual, labels = run(None)
+    boxes, same_labels = run(looked_at)
+    assert sorted(boxes) == sorted(usual) != boxes
+    for interval, (start, stop) in zip(boxes[0], looked_at, strict=True):
+        assert interval[0] < stop
+        assert interval[1] > start
+    assert np.array_equal(labels, same_labels)
+
+
 def test_a_layer_keeps_its_place(model_file, squares):
     layers = pytest.importorskip("napari.layers")
     layer = layers.Image(squares, scale=(0.5, 0.25), translate=(3, 4), name="cells")

@@ -182,10 +182,6 @@ def test_wanted_edge_is_rounded_up_and_not_larger_than_the_image():
     assert choose_core((500, 100), (64, 64), (16, 16), 1, 1e12, 1) == (16, 16)
 
 
-def test_order_without_a_view_is_that_of_the_grid(grid):
-    assert list(order(grid)) == list(range(len(grid)))
-
-
 def test_order_yields_every_tile_once_the_nearest_first(grid):
     near = tuple((n // 2, n // 2 + 3) for n in grid.shape)
     loop = tuple(n // 2 for n in grid.loop_shape)

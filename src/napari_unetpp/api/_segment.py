@@ -171,6 +171,7 @@ def segmenting(
     heads: bool = True,
     region: Box | None = None,
     loop: tuple[int, ...] | None = None,
+    first: Box | None = None,
 ) -> Generator[Event, None, Segmentation]:
     """Segment step by step, telling what happens; closing the generator cancels.
 
@@ -188,6 +189,9 @@ def segmenting(
     loop : tuple of int, optional
         The one index that is wanted along the loop axes (those of the result that are
         not spatial).
+    first : Box, optional
+        What is looked at: (start, stop) in pixels for each axis of the result. Tiles
+        are predicted from there outwards; the result is the same.
 
     Yields
     ------
@@ -227,6 +231,7 @@ def segmenting(
         keep_heads=heads,
         region=region,
         loop=loop,
+        first=first,
     )
     result = yield from label(prediction, loaded.config, run_id, folder)
     yield Finished(run_id, result)

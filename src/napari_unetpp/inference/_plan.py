@@ -11,7 +11,7 @@ from napari_unetpp.errors import SettingsError
 from napari_unetpp.inference._device import free_memory, resolve_device
 from napari_unetpp.inference._predictor import Predictor, bytes_per_pixel
 from napari_unetpp.io import image_range
-from napari_unetpp.tiling import TileGrid, choose_core, halo_for
+from napari_unetpp.tiling import TileGrid, choose_core, halo_for, order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +77,7 @@ def make_plan(
     settings: PredictionConfig,
     region: Box | None = None,
     loop: tuple[int, ...] | None = None,
+    first: Box | None = None,
 ) -> Plan:
     """Decide how `model` is run over `image`.
 
@@ -93,6 +94,9 @@ def make_plan(
         around it, so that it equals that part of the whole result.
     loop : tuple of int, optional
         The one index along the loop axes that is wanted.
+    first : Box, optional
+        What is looked at, one interval for each of the loop and spatial axes: tiles
+        are predicted from there outwards. It does not change the result.
 
     Raises
     ------
@@ -123,10 +127,6 @@ def make_plan(
         settings.tile,
     )
     grid = TileGrid(part.spatial_shape, core, halo, alignment, part.loop_shape)
-    spatial = kept[len(part.loop_axes) :]
-    tiles: Sequence[int] = range(len(grid))
-    if wanted != tuple((0, size) for size in whole.result_shape):
-        tiles = [tile.index for tile in grid.tiles_meeting(spatial)]
     return Plan(
         canonical=part,
         kept=kept,
@@ -134,10 +134,20 @@ def make_plan(
         intensity=intensity,
         predictor=predictor,
         grid=grid,
-        tiles=tiles,
+        tiles=_tiles(grid, kept, first),
         model=model.config,
         settings=settings,
     )
+
+
+def _tiles(grid: TileGrid, kept: Box, first: Box | None) -> Sequence[int]:
+    """Return the tiles that hold what is kept, those looked at first."""
+    n = len(grid.loop_shape)
+    if kept != tuple((0, size) for size in grid.loop_shape + grid.shape):
+        return [tile.index for tile in grid.tiles_meeting(kept[n:])]
+    if first is None:
+        return range(len(grid))
+    return list(order(grid, first[n:], tuple(start for start, _ in first[:n])))
 
 
 def _wanted(whole: Canonical, region: Box | None, loop: tuple[int, ...] | None) -> Box:

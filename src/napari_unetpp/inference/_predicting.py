@@ -33,12 +33,13 @@ def predict_image(
     keep_heads: bool = True,
     region: Box | None = None,
     loop: tuple[int, ...] | None = None,
+    first: Box | None = None,
 ) -> Generator[RunStarted | TileDone | MemoryLow, None, Prediction]:
     """Predict an image, or a view of it.
 
     Parameters
     ----------
-    image, model, settings, region, loop
+    image, model, settings, region, loop, first
         As in `make_plan`.
     run_id : str
         Stands in the events.
@@ -61,7 +62,7 @@ def predict_image(
     Prediction
         Complete.
     """
-    plan = make_plan(image, model, settings, region, loop)
+    plan = make_plan(image, model, settings, region, loop, first)
     try:
         stores = Stores(
             plan.canonical.result_shape,

@@ -13,17 +13,15 @@ if TYPE_CHECKING:
     from napari_unetpp.tiling._grid import TileGrid
 
 
-def order(
-    grid: TileGrid, near: Box | None = None, loop: tuple[int, ...] = ()
-) -> Iterator[int]:
+def order(grid: TileGrid, near: Box, loop: tuple[int, ...] = ()) -> Iterator[int]:
     """Yield the index of every tile of `grid` once, the nearest to a view first.
 
     Parameters
     ----------
     grid : TileGrid
         The tiles.
-    near : Box, optional
-        The visible region in pixels; without it the order is that of the grid.
+    near : Box
+        The visible region in pixels.
     loop : tuple of int
         The visible plane: its tiles come first, then those of the planes next to it.
 
@@ -32,9 +30,6 @@ def order(
     int
         Index of a tile.
     """
-    if near is None:
-        yield from range(len(grid))
-        return
     blocks = np.argsort(_distances(grid, near), kind="stable")
     for plane in _planes(grid, loop):
         for block in blocks:
