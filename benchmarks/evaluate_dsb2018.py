@@ -55,8 +55,8 @@ def score(folder: Path, names: list[str], model: Model) -> list[ScoredImage]:
     images = pairs(folder, names)
     for number, each in enumerate(score_images(images, model, PredictionConfig()), 1):
         scored.append(each)
-        sys.stderr.write(f"\r{number} of {len(names)} images")
-    sys.stderr.write("\n")
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{number} of {len(names)} images")
     return scored
 
 

@@ -4,7 +4,9 @@
 
 For each image and each tile core: the largest difference of the probabilities of any
 head to those of the network run once over the whole image, and the number of pixels
-whose label differs from that of the largest tile. Below it the negative test: the whole
+whose label differs from that of the largest tile. Labels are made from probabilities in
+255 steps, so a pixel can differ where rounding of 1e-6 crosses a step: at most one in
+ten thousand may. Below it the negative test: the whole
 image again with its origin moved along X, once by a multiple of the network's poolings
 and once by a single pixel, compared far from the border. The first must agree, the
 second must not, or the comparison is blind.
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from napari_unetpp.nn import Network
 
 LIMIT = 1e-5
+LABEL_LIMIT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ def compare(case: Case, device: str) -> dict[str, object]:
                 "tile": core,
                 "max_difference": float(np.abs(heads - truth).max()),
                 "labels_that_differ": int((labels != reference).sum()),
+                "share_that_differs": float((labels != reference).mean()),
                 "n_objects": int(labels.max()),
                 "seconds": round(time.perf_counter() - start, 2),
             }
@@ -246,7 +250,7 @@ def passed(results: list[dict]) -> bool:
     rows = [row for result in results for row in result["tiles"]]
     return (
         max(row["max_difference"] for row in rows) <= LIMIT
-        and not any(row["labels_that_differ"] for row in rows)
+        and max(row["share_that_differs"] for row in rows) <= LABEL_LIMIT
         and all(result["on_grid"]["max_difference"] <= LIMIT for result in results)
         and all(result["off_grid"]["max_difference"] > LIMIT for result in results)
     )

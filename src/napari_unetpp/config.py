@@ -8,7 +8,14 @@ from __future__ import annotations
 import math
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 Architecture = Literal["unetpp", "unet"]
 Upsampling = Literal["transposed", "linear", "nearest"]
@@ -210,3 +217,11 @@ class TrainingConfig(Settings):
         if self.epochs is None and self.minutes is None:
             raise ValueError("give a budget: epochs=N or minutes=M")
         return self
+
+
+def wrong_settings(error: ValidationError, between: str = "\n") -> str:
+    """Return which settings are refused and why, as a person reads it."""
+    return between.join(
+        f"{'.'.join(map(str, e['loc'])) or 'settings'}={e['input']!r}: {e['msg']}"
+        for e in error.errors()
+    )

@@ -71,6 +71,14 @@ def test_a_report_that_cannot_be_written_is_an_output_error(cli, pairs, model_fi
     outcome = cli("evaluate", *arguments, "--json", images / "none" / "scores.json")
     assert outcome.code == 3
     assert "scores.json" in outcome.err
+    assert cli("evaluate", *arguments, "--json", images, "--overwrite").code == 3
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_any_work(cli, tmp_path):
+    missing = tmp_path / "missing.tif"
+    arguments = ("--images", missing, "--labels", missing)
+    outcome = cli("evaluate", *arguments, "--json", tmp_path / "none" / "scores.json")
+    assert outcome.code == 3
 
 
 def test_numbers_of_images_and_labels_must_agree(cli, pairs, model_file):

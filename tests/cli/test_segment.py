@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import threading
+import weakref
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
 import zarr
 from skimage.measure import label
 
+from napari_unetpp.cli._segment import Failed
+from napari_unetpp.errors import ImageError
 from napari_unetpp.io import save_model
 
 
@@ -236,3 +242,45 @@ def test_what_concerns_all_images_is_refused_once(segment, image_file, tmp_path)
     assert outcome.json["error"] == "DeviceError"
     assert outcome.err.count("cuda:99") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_an_image_is_not_replaced_by_the_results_of_another(
+    cli, image_file, model_file, tmp_path
+):
+    other = tmp_path / "squares_labels.tif"
+    other.write_bytes(image_file.read_bytes())
+    arguments = ("--model", model_file, "--save", "labels", "--overwrite")
+    outcome = cli("segment", image_file, other, "-o", tmp_path, *arguments)
+    assert outcome.code == 2
+    assert "would replace it" in outcome.err
+    assert other.read_bytes() == image_file.read_bytes()
+
+
+def test_a_zarr_is_not_replaced_by_its_own_results(cli, model_file, tmp_path):
+    path = tmp_path / "im.ome.zarr"
+    pixels = np.arange(600, dtype=np.uint16).reshape(20, 30)
+    zarr.save_array(path, pixels)
+    arguments = ("--model", model_file, "--format", "zarr", "--overwrite")
+    outcome = cli("segment", path, "-o", tmp_path / "x" / "..", *arguments)
+    assert outcome.code == 2
+    assert "would replace it" in outcome.err
+    assert np.array_equal(zarr.open_array(path, mode="r")[:], pixels)
+
+
+def test_a_failure_holds_nothing_of_the_run():
+    scratch = threading.Event()  # stands for arrays, which delete their folder
+    gone = weakref.ref(scratch)
+
+    def fail(held):
+        try:
+            raise OSError(f"no room, {held.is_set()}")
+        except OSError as error:
+            raise ImageError("no room") from error
+
+    try:
+        fail(scratch)
+    except ImageError as error:
+        failed = Failed.of(Path("a.tif"), error)
+    del scratch
+    assert str(failed.error) == "no room"
+    assert gone() is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_unetpp.config import ModelConfig, NetworkConfig, PredictionConfig
+from napari_unetpp.errors import OutputError
 from napari_unetpp.inference import BlockDone, label, predict_image
 from napari_unetpp.inference._labelling import class_labels
 from napari_unetpp.inference._scratch import finished_labels, new_labels
@@ -61,3 +62,25 @@ def test_labels_in_memory_and_on_disk(tmp_path, on_disk):
     assert given.dtype == np.uint32
     assert given.shape == (3, 50, 60)
     assert np.asarray(given).sum() == 5 * 600
+
+
+@pytest.mark.parametrize("kind", ["small_model", "small_class_model"])
+def test_a_disk_that_fails_while_labels_are_written(
+    request, noise, finish, tmp_path, kind
+):
+    model = request.getfixturevalue(kind)
+    image = as_image(noise(2, 70, 90), "TYX")
+    _, prediction = finish(predict_image(image, model, CPU, "run"))
+    run = label(prediction, model.config, "run", tmp_path)
+    next(run)
+    (store,) = tmp_path.glob("*/labels.zarr")
+    store.rename(store.with_name("moved"))
+    store.write_text("a file where a folder should be")
+    with pytest.raises(OutputError, match="cannot be written"):
+        finish(run)
+
+
+def test_labels_that_cannot_be_made_leave_no_folder(tmp_path):
+    with pytest.raises(TypeError):
+        new_labels((3, 50, 60), "no such dtype", (1, 32, 32), tmp_path)
+    assert list(tmp_path.iterdir()) == []

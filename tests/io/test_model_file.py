@@ -105,7 +105,7 @@ def test_safetensors_of_other_programs_and_versions_are_refused(model, tmp_path)
         (None, "not a napari-unetpp model"),
         (header | {"format_version": "9"}, "upgrade"),
         (header | {"napari_unetpp": "{"}, "header is damaged"),
-        (header | {"napari_unetpp": '{"name": "x"}'}, "header is damaged"),
+        (header | {"napari_unetpp": '{"name": "x"}'}, r"header is damaged \(network="),
     ]:
         save_file(weights, foreign, metadata=metadata)
         with pytest.raises(ModelFileError, match=message):
@@ -119,3 +119,11 @@ def test_safetensors_of_other_programs_and_versions_are_refused(model, tmp_path)
 def test_every_bundled_model_loads():
     for path in bundled_models().values():
         assert load_model_file(path).config.name == path.stem
+
+
+def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
+    with torch.no_grad():
+        next(model.network.parameters())[0] = torch.nan
+    path = save_model(model, tmp_path / "m.safetensors")
+    with pytest.raises(ModelFileError, match=r"nodes\.0_0.*NaN.*train it again"):
+        load_model_file(path)

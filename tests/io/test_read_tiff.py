@@ -269,3 +269,11 @@ def test_no_thread_is_left_behind(tmp_path, stack):
     for _ in range(3):
         read_image(tmp_path / "a.tif").data.compute()
     assert threading.active_count() <= before
+
+
+def test_ome_metadata_that_is_no_xml_names_the_file(tmp_path, stack):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, stack, metadata={"axes": "ZYX"})
+    path.write_bytes(path.read_bytes().replace(b"<Pixels", b"<Pixel<", 1))
+    with pytest.raises(ImageError, match=r"a\.ome\.tif is a damaged"):
+        read_image(path)

@@ -160,3 +160,16 @@ def test_a_base_of_another_dimension_is_refused():
     base = run([stack], [truth], spatial_dims=3).model
     with pytest.raises(AxesError, match="3-D"):
         run([stack[0]], [truth[0]], base=base)
+
+
+def test_a_volume_is_needed_for_three_dimensions():
+    image, truth = squares()
+    with pytest.raises(AxesError, match="3-D"):
+        run([image], [truth], spatial_dims=3)
+
+
+def test_an_image_is_left_to_learn_from():
+    pairs = [squares(seed) for seed in range(4)]
+    settings = SETTINGS.model_copy(update={"validation_fraction": 0.95})
+    images, truths = zip(*pairs, strict=True)
+    assert run(images, truths, settings=settings).record["n_images"] == 1

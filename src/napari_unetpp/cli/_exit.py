@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 from pydantic import ValidationError
 
+from napari_unetpp.config import wrong_settings
 from napari_unetpp.errors import (
     DeviceError,
     InputError,
@@ -65,10 +66,7 @@ def exit_code(error: Exception) -> ExitCode:
 def message(error: Exception) -> str:
     """Return what an error says, on one line for each thing that is wrong."""
     if isinstance(error, ValidationError):
-        return "\n".join(
-            f"{'.'.join(map(str, e['loc'])) or 'settings'}={e['input']!r}: {e['msg']}"
-            for e in error.errors()
-        )
+        return wrong_settings(error)
     if isinstance(error, MemoryError):
         return f"out of memory ({error}); choose a smaller --tile, or save less"
     return str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_unetpp.errors import ImageError, LabelsError, OutputExistsError
+from napari_unetpp.errors import ImageError, LabelsError, OutputError, OutputExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +41,15 @@ def pair(images: Sequence[Path], labels: Sequence[Path]) -> None:
 
 
 def check_new(path: Path | None, overwrite: bool) -> None:
-    """Refuse to replace a file that is there, before any work."""
-    if path is not None and path.exists() and not overwrite:
+    """Refuse a file that cannot be made or is there already, before any work."""
+    if path is None:
+        return
+    if path.is_dir() or not path.parent.is_dir():
+        raise OutputError(
+            f"{path}: not a file in a folder that is there; make the folder, or choose"
+            " another name"
+        )
+    if path.exists() and not overwrite:
         raise OutputExistsError(
             f"{path} exists and is not overwritten; choose another name, or allow it"
             " with --overwrite"

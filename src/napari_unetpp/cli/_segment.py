@@ -104,6 +104,19 @@ class Failed:
     image: Path
     error: Exception
 
+    @classmethod
+    def of(cls, image: Path, error: Exception) -> Failed:
+        """Keep an error without the frames that it passed.
+
+        They hold the arrays of the run, whose scratch would fill the disk, or the
+        memory, while the other images are segmented.
+        """
+        link: BaseException | None = error
+        while link is not None:
+            link.__traceback__ = None
+            link = link.__cause__ or link.__context__
+        return cls(image, error)
+
     def summary(self) -> dict[str, Any]:
         """Return what --json shows."""
         return {"image": str(self.image), **report(self.error)}
@@ -191,8 +204,8 @@ def segment_images(
     OutputError
         Before any work, if an output exists or cannot be written.
     SettingsError
-        Before any work, if two images would write to one output, or the model does not
-        have the level.
+        Before any work, if two images would write to one output, an output is one of
+        the images, or the model does not have the level.
     DeviceError
         Before any work, if there is no such device.
     """
@@ -203,8 +216,8 @@ def segment_images(
         try:
             planned[image] = _plan_outputs(image, job)
         except EXPECTED as error:
-            yield Failed(image, error)
-    _refuse_clashes(planned)
+            yield Failed.of(image, error)
+    _refuse_clashes(planned, images)
     check_outputs(
         (path for outputs in planned.values() for path in outputs.values()),
         job.overwrite,
@@ -213,7 +226,7 @@ def segment_images(
         try:
             yield _segment_image(image, outputs, job, display)
         except EXPECTED as error:
-            yield Failed(image, error)
+            yield Failed.of(image, error)
 
 
 def _plan_outputs(image: Path, job: Job) -> dict[OutputKind, Path]:
@@ -222,15 +235,26 @@ def _plan_outputs(image: Path, job: Job) -> dict[OutputKind, Path]:
     return output_paths(job.output, stem(image), job.kinds, form)
 
 
-def _refuse_clashes(planned: Mapping[Path, Mapping[OutputKind, Path]]) -> None:
-    """Refuse two images of one name, whose results would have one name too."""
+def _refuse_clashes(
+    planned: Mapping[Path, Mapping[OutputKind, Path]], images: Sequence[Path]
+) -> None:
+    """Refuse two images of one name, whose results would have one name too.
+
+    And results in the place of an image: not even --overwrite may destroy the input.
+    """
     owners: dict[Path, Path] = {}
+    inputs = {image.resolve() for image in images}
     for image, outputs in planned.items():
         for path in set(outputs.values()):
             if owners.setdefault(path, image) != image:
                 raise SettingsError(
                     f"{owners[path]} and {image} would both write {path}; segment them"
                     " into different folders"
+                )
+            if path.resolve() in inputs:
+                raise SettingsError(
+                    f"{path} is one of the images, and the results of {image} would"
+                    " replace it; choose another folder for the results"
                 )
 
 

@@ -13,7 +13,12 @@ from napari_unetpp.inference._events import BlockDone
 from napari_unetpp.inference._instances import BLOCKS, segment_instances
 from napari_unetpp.inference._lazy import read
 from napari_unetpp.inference._results import Segmentation
-from napari_unetpp.inference._scratch import finished_labels, new_labels
+from napari_unetpp.inference._scratch import (
+    finished_labels,
+    new_labels,
+    scratch_parent,
+)
+from napari_unetpp.io._disk import disk_errors
 from napari_unetpp.tiling import TileGrid
 
 if TYPE_CHECKING:
@@ -54,21 +59,22 @@ def label(
     Raises
     ------
     OutputError
-        If `folder` cannot be written.
+        If `folder` cannot be written, or its disk is full.
     """
     blocks = BLOCKS[model.network.spatial_dims]
     loops = (1,) * (len(prediction.shape) - len(blocks.edges))
     chunks = loops + blocks.edges
-    if model.task == "instances":
-        labels = new_labels(prediction.shape, np.uint32, chunks, folder)
-        n_objects: int | None = yield from segment_instances(
-            prediction.mean, model.instances, labels, run_id, blocks
-        )
-    else:
-        n_objects = None
-        dtype = label_dtype(label_values(model))
-        labels = new_labels(prediction.shape, dtype, chunks, folder)
-        yield from _paint_classes(prediction, model, labels, run_id)
+    with disk_errors(scratch_parent(folder)):  # full while labels are written
+        if model.task == "instances":
+            labels = new_labels(prediction.shape, np.uint32, chunks, folder)
+            n_objects: int | None = yield from segment_instances(
+                prediction.mean, model.instances, labels, run_id, blocks
+            )
+        else:
+            n_objects = None
+            dtype = label_dtype(label_values(model))
+            labels = new_labels(prediction.shape, dtype, chunks, folder)
+            yield from _paint_classes(prediction, model, labels, run_id)
     return Segmentation(finished_labels(labels), prediction, n_objects)
 
 

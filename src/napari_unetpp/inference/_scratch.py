@@ -6,6 +6,7 @@ import math
 import shutil
 import tempfile
 import weakref
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from napari_unetpp.io._disk import disk_errors
 from napari_unetpp.io._store import PredictionStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from napari_unetpp._types import FloatArray
@@ -112,15 +115,15 @@ def new_labels(
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if folder is None and n_bytes <= IN_MEMORY:
         return np.zeros(shape, dtype)
-    scratch = _new_folder(folder)
-    labels = zarr.create_array(
-        scratch / "labels.zarr",
-        shape=shape,
-        dtype=np.dtype(dtype),
-        chunks=tuple(map(min, chunks, shape)),
-        compressors=BloscCodec(cname="lz4", clevel=1),
-    )
-    _remove_with(labels.store, scratch)
+    with _new_folder(folder) as scratch, disk_errors(scratch):
+        labels = zarr.create_array(
+            scratch / "labels.zarr",
+            shape=shape,
+            dtype=np.dtype(dtype),
+            chunks=tuple(map(min, chunks, shape)),
+            compressors=BloscCodec(cname="lz4", clevel=1),
+        )
+        _remove_with(labels.store, scratch)
     return labels
 
 
@@ -141,19 +144,33 @@ def _prediction_store(
 ) -> PredictionStore:
     if not on_disk:
         return PredictionStore.create(shape, core, head_names, class_names)
-    scratch = _new_folder(folder)
-    where = scratch / "probabilities.zarr"
-    store = PredictionStore.create(shape, core, head_names, class_names, where)
-    _remove_with(store.array.store, scratch)
+    with _new_folder(folder) as scratch:
+        where = scratch / "probabilities.zarr"
+        store = PredictionStore.create(shape, core, head_names, class_names, where)
+        _remove_with(store.array.store, scratch)
     return store
 
 
-def _new_folder(parent: Path | None) -> Path:
-    """Make a folder of a name that nobody has, in `parent`, which is made if needed."""
-    parent = parent or Path(tempfile.gettempdir())
+def scratch_parent(folder: Path | None) -> Path:
+    """Return the folder in which scratch is made: `folder`, or the system's."""
+    return folder or Path(tempfile.gettempdir())
+
+
+@contextmanager
+def _new_folder(parent: Path | None) -> Iterator[Path]:
+    """Make a folder of a name that nobody has, in `parent`, which is made if needed.
+
+    It is deleted if what is to lie in it cannot be made.
+    """
+    parent = scratch_parent(parent)
     with disk_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="napari-unetpp-", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix="napari-unetpp-", dir=parent))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _remove_with(owner: object, folder: Path) -> None:

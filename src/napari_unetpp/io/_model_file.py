@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from napari_unetpp.config import ModelConfig
+from napari_unetpp.config import ModelConfig, wrong_settings
 from napari_unetpp.errors import ModelFileError, OutputError, OutputExistsError
 from napari_unetpp.nn import Model
 
@@ -168,14 +168,28 @@ def _parse_header(path: Path, metadata: dict[str, str]) -> ModelConfig:
         )
     try:
         return ModelConfig.model_validate(json.loads(metadata[_KEY]))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise ModelFileError(f"{path}: its header is damaged ({error})") from error
+    except json.JSONDecodeError as error:
+        raise _damaged_header(path, str(error)) from error
+    except ValidationError as error:
+        raise _damaged_header(path, wrong_settings(error, "; ")) from error
+
+
+def _damaged_header(path: Path, why: str) -> ModelFileError:
+    return ModelFileError(
+        f"{path}: its header is damaged ({why}); copy or train it again"
+    )
 
 
 def _assemble(path: Path, config: ModelConfig, weights: dict[str, Tensor]) -> Model:
     """Put weights into the network that the config names."""
-    model = Model.new(config)
+    broken = [name for name, value in weights.items() if not value.isfinite().all()]
+    if broken:
+        raise ModelFileError(
+            f"{path}: its weights {', '.join(broken[:3])} hold NaN or infinite numbers;"
+            " copy or train it again"
+        )
     try:
+        model = Model.new(config)
         model.network.load_state_dict(weights)
     except RuntimeError as error:  # torch names every tensor that does not fit
         raise ModelFileError(

@@ -34,6 +34,7 @@ _DAMAGE = (
     TypeError,
     RuntimeError,
     struct.error,
+    ElementTree.ParseError,
 )
 
 

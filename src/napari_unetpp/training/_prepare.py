@@ -170,7 +170,7 @@ def split(
     if len(pairs) < _FEW_IMAGES:
         return _split_by_place(everything, fraction)
     order = np.random.default_rng(seed).permutation(len(pairs))
-    n = max(1, round(fraction * len(pairs)))
+    n = min(max(1, round(fraction * len(pairs))), len(pairs) - 1)  # one to learn from
     held = {int(k) for k in order[:n]}
     return TrainingData(
         [p for k, of_image in enumerate(pairs) if k not in held for p in of_image],
@@ -262,6 +262,8 @@ def _strides(
 ) -> tuple[tuple[int, ...], ...]:
     """Return poolings that bring all axes to about the same world size a pixel."""
     axes = "ZYX"[-spatial_dims:]
+    if not set(axes) <= set(image.axes):
+        return ()  # `canonical` says what is missing
     size = np.array([image.scale[image.axes.index(axis)] for axis in axes], float)
     strides = []
     for _ in range(depth):
