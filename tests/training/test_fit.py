@@ -14,7 +14,7 @@ from napari_unetpp.config import (
     TrainingConfig,
 )
 from napari_unetpp.data import TrainingPair
-from napari_unetpp.errors import TrainingError
+from napari_unetpp.errors import SettingsError, TrainingError
 from napari_unetpp.nn import Model
 from napari_unetpp.training import (
     CheckpointSaved,
@@ -167,6 +167,14 @@ def test_a_loss_that_is_not_finite_is_an_error_with_a_cure():
     broken.image[:] = np.nan
     with pytest.raises(TrainingError, match="lower the learning rate"):
         list(fit(new_model(), TrainingData([broken]), SETTINGS, CPU))
+
+
+def test_a_batch_too_small_for_batch_norm_is_refused():
+    settings = TrainingConfig(epochs=1, patch=16, batch=1)
+    network = NetworkConfig(widths=(2, 2, 2, 2, 2), out_channels=3)
+    model = Model.new(new_model().config.model_copy(update={"network": network}))
+    with pytest.raises(SettingsError, match="larger patches"):
+        next(fit(model, DATA, settings, CPU))
 
 
 def test_without_validation_the_latest_weights_are_kept():

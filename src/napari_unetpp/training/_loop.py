@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import uuid
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from napari_unetpp.data import PatchSampler, TrainingPair, instance_target
-from napari_unetpp.errors import TrainingError
+from napari_unetpp.errors import SettingsError, TrainingError
 from napari_unetpp.nn import Model, supervised_loss
 from napari_unetpp.training._events import (
     CheckpointSaved,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_unetpp._types import FloatArray, LabelArray
-    from napari_unetpp.config import ModelConfig, TrainingConfig
+    from napari_unetpp.config import ModelConfig, NetworkConfig, TrainingConfig
     from napari_unetpp.training._events import TrainingEvent
     from napari_unetpp.training._validation import Scores
 
@@ -132,9 +133,11 @@ class _Run:
         self.state = TrainingState.new(model.network, config, device)
         self.target = target_maker(model.config, config)
         alignment = model.config.network.alignment()
+        size = tuple(-(-config.patch // m) * m for m in alignment)
+        _check_batch(model.config.network, size, config.batch)
         self.sampler = PatchSampler(
             data.pairs,
-            tuple(-(-config.patch // m) * m for m in alignment),
+            size,
             self.target,
             config.augment,
             task=model.config.task,
@@ -294,6 +297,16 @@ def _made_ahead(
         while len(waiting) < _AHEAD:
             waiting.append(pool.submit(make, index + len(waiting)))
         yield waiting.popleft().result()
+
+
+def _check_batch(network: NetworkConfig, size: tuple[int, ...], batch: int) -> None:
+    """Refuse a batch of which batch norm would see one pixel at the deepest level."""
+    deepest = [n // m for n, m in zip(size, network.alignment(), strict=True)]
+    if network.norm == "batch" and batch * math.prod(deepest) < 2:
+        raise SettingsError(
+            f"batch={batch} of patches of {size} leaves one pixel at level"
+            f" {network.depth}, and batch norm needs two; take larger patches or more"
+        )
 
 
 def _precision(config: TrainingConfig, device: torch.device, spatial_dims: int) -> str:
