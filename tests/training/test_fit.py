@@ -1,6 +1,7 @@
 """Training runs for real, on images made here, with a network of a few maps."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,11 +135,28 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     other = SETTINGS.model_copy(update={"batch": 3})
     with pytest.raises(TrainingError, match="other images, labels or settings"):
         list(fit(new_model(), DATA, other, CPU, checkpoint=checkpoint, resume=True))
+    repainted = [replace(pair, labels=pair.labels[::-1]) for pair in DATA.pairs]
+    other_data = replace(DATA, pairs=repainted)
+    with pytest.raises(TrainingError, match="other images, labels or settings"):
+        list(
+            fit(
+                new_model(),
+                other_data,
+                SETTINGS,
+                CPU,
+                checkpoint=checkpoint,
+                resume=True,
+            )
+        )
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path):
+@pytest.mark.parametrize("content", [b"not a checkpoint", b"hello world", b"", None])
+def test_a_damaged_checkpoint_is_refused(tmp_path, content):
     checkpoint = tmp_path / "run.checkpoint"
-    checkpoint.write_bytes(b"not a checkpoint")
+    if content is None:
+        torch.save({"of": "another program"}, checkpoint)
+    else:
+        checkpoint.write_bytes(content)
     with pytest.raises(TrainingError, match="damaged"):
         list(fit(new_model(), DATA, SETTINGS, CPU, checkpoint=checkpoint, resume=True))
 

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import math
 import uuid
+import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -150,10 +151,12 @@ class _Run:
 
     @property
     def fingerprint(self) -> str:
-        """What a checkpoint must agree on: network, data and settings."""
-        parts = [self.model.config.network.model_dump_json()]
+        """What a checkpoint must agree on: model, settings, images and labels."""
+        parts = [self.model.config.model_dump_json(exclude={"training"})]
         parts += [self.config.model_dump_json()]
-        parts += [f"{p.name}{p.image.shape}{p.weight}" for p in self.data.pairs]
+        for pair in (*self.data.pairs, *self.data.validation):
+            labels = zlib.crc32(np.ascontiguousarray(pair.labels).data)
+            parts.append(f"{pair.name}{pair.image.shape}{pair.weight}{labels}")
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def finished(self) -> bool:

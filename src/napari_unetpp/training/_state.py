@@ -112,11 +112,12 @@ class TrainingState:
         try:
             # weights_only: tensors and plain values, never code.
             content = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            of_run = content["fingerprint"]
+        except _DAMAGE as error:
             raise TrainingError(
                 f"{path}: the checkpoint is damaged; delete it and start anew"
             ) from error
-        if content["fingerprint"] != fingerprint:
+        if of_run != fingerprint:
             raise TrainingError(
                 f"{path}: the checkpoint belongs to a run with other images, labels or"
                 " settings; repeat the command it was made with, or delete it"
@@ -129,6 +130,17 @@ class TrainingState:
             setattr(self, name, value)
         self._seconds_before, self._resumed_at = self.seconds, time.monotonic()
 
+
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+"""What torch raises, or we, when a file is no checkpoint of ours."""
 
 _NUMBERS = ("step", "epoch", "seconds", "best_score", "best_epoch", "history")
 
