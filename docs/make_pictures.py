@@ -1,0 +1,101 @@
+"""Make the pictures of the docs and the README from the real viewer.
+
+xvfb-run -a -s "-screen 0 1400x900x24" python docs/make_pictures.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault(
+    "NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="pictures-")) / "napari.yaml")
+)
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+IMAGES = Path(__file__).parent / "images"
+SIZE = (1280, 780)
+
+
+def wait(condition=lambda: False, seconds: float = 0.8) -> None:
+    """Let the viewer work until something is true, or for some seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not condition():
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def save(viewer: napari.Viewer, name: str) -> None:
+    """Save a picture of the whole window."""
+    wait()
+    viewer.window.screenshot(str(IMAGES / name), canvas_only=False, flash=False)
+
+
+def open_viewer(sample: str, theme: str = "dark"):
+    """Open a viewer with a sample and the panel."""
+    viewer = napari.Viewer()
+    viewer.theme = theme
+    viewer.window.resize(*SIZE)
+    viewer.open_sample("napari-unetpp", sample)
+    viewer.layers.selection.active = viewer.layers[0]
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unetpp", "UNet++: segment")
+    wait(lambda: panel.form.model_text.text(), 60)
+    viewer.reset_view()
+    wait()
+    return viewer, panel
+
+
+def picture_stack() -> None:
+    """A stack, filling and filled, in 2-D and 3-D, and its heads side by side."""
+    viewer, panel = open_viewer("nuclei_stack")
+    panel.form.advanced.fields["tile"].setValue(128)
+    panel.segment_whole()
+    wait(lambda: panel.run_bar.bar.value() > 14, 120)
+    save(viewer, "segment_running.png")
+    wait(lambda: not panel.is_busy, 600)
+    save(viewer, "segment_2d.png")
+    labels = viewer.layers["nuclei stack | labels"]
+    viewer.dims.ndisplay = 3
+    viewer.scene.camera.angles = (8, 28, 55)
+    viewer.scene.camera.zoom *= 1.25
+    save(viewer, "segment_3d.png")
+    viewer.dims.ndisplay = 2
+    viewer.layers[0].visible = labels.visible = False
+    shown = [la for la in viewer.layers if " | " in la.name and la is not labels]
+    for layer in shown:
+        layer.visible = True
+    viewer.grid.enabled = True
+    viewer.reset_view()
+    save(viewer, "heads.png")
+    viewer.close()
+
+
+def picture_tissue() -> None:
+    """A stained image, the part in view, light theme."""
+    viewer, panel = open_viewer("stained_tissue", theme="light")
+    viewer.scene.camera.zoom *= 2
+    wait()
+    panel.segment_view()
+    wait(lambda: not panel.is_busy, 600)
+    viewer.layers["stained tissue (view) | labels"].contour = 1
+    save(viewer, "segment_view.png")
+    viewer.close()
+
+
+def main() -> None:
+    """Make all pictures, or those that are named."""
+    pictures = {"stack": picture_stack, "tissue": picture_tissue}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(pictures)}")
+    IMAGES.mkdir(exist_ok=True)
+    for name in parser.parse_args().names or pictures:
+        pictures[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Results as layers: names, colours and order, chosen to be readable at once."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import Colormap
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from napari_unetpp._napari._source import Geometry
+
+KEY = "napari_unetpp"
+"""Entry of a layer's metadata that tells what made it."""
+
+MEAN = "mean"
+UNCERTAINTY = "uncertainty"
+LABELS = "labels"
+
+_MOST_UNCERTAIN = 0.5  # heads that say 0 and 1 in equal parts
+_PROBABILITY_COLOURS = Colormap(
+    [[0.1, 0.05, 0.3, 0.0], [0.85, 0.25, 0.35, 0.75], [1.0, 0.9, 0.3, 1.0]],
+    name="probability",
+)
+_UNCERTAINTY_COLOURS = Colormap(
+    [[0.0, 0.2, 0.3, 0.0], [0.0, 0.75, 0.85, 0.85], [0.85, 1.0, 1.0, 1.0]],
+    name="uncertainty",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultGroup:
+    """What all layers of a run share.
+
+    Attributes
+    ----------
+    name : str
+        Name of the image, the first part of each layer's name.
+    geometry : Geometry
+        Where the results lie.
+    provenance : dict
+        Model, recipe and version, for the metadata.
+    replaces : bool
+        Layers of an earlier group of this name show the new results from now on,
+        labels only if nobody painted on them.
+    """
+
+    name: str
+    geometry: Geometry
+    provenance: dict[str, Any]
+    replaces: bool = False
+
+    def options(self, kind: str) -> dict[str, Any]:
+        """Return the keyword arguments of a layer of this group."""
+        return {
+            "name": f"{self.name} | {kind}",
+            "metadata": self.metadata(kind),
+            **self.geometry.as_layer_options(),
+        }
+
+    def metadata(self, kind: str) -> dict[str, Any]:
+        """Return what a layer of this group tells about itself."""
+        return {KEY: {"group": self.name, "result": kind, **self.provenance}}
+
+    def earlier(self, viewer: Viewer, kind: str) -> Layer | None:
+        """Return the layer that the new result replaces, if there is one."""
+        return next((la for la in viewer.layers if self._replaces(la, kind)), None)
+
+    def _replaces(self, layer: Layer, kind: str) -> bool:
+        made = layer.metadata.get(KEY, {})
+        same = made.get("group") == self.name and made.get("result") == kind
+        return self.replaces and same and not _edited(layer)
+
+
+def is_result(layer: Layer) -> bool:
+    """Return whether a layer was made here."""
+    return KEY in layer.metadata
+
+
+def add_image_result(
+    viewer: Viewer,
+    group: ResultGroup,
+    kind: str,
+    data: Any,
+    *,
+    multiscale: bool,
+    below: Layer | None = None,
+) -> Image:
+    """Show probabilities or the uncertainty; call it in the GUI thread.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where; the selection stays as it is.
+    group : ResultGroup
+        Names and place.
+    kind : str
+        "mean", "head 1", ..., "uncertainty".
+    data : array or list of arrays
+        Pixels, (*shown axes); written to later, in place.
+    multiscale : bool
+        `data` is a list of sizes.
+    below : Layer, optional
+        The main result, under which this one begins hidden.
+    """
+    earlier = group.earlier(viewer, kind)
+    if earlier is not None and earlier.multiscale == multiscale:
+        _replace(earlier, data, group, kind)
+        earlier.visible = earlier.visible or below is None
+        return earlier
+    uncertain = kind == UNCERTAINTY
+    most = _MOST_UNCERTAIN if uncertain else 1.0
+    layer = Image(
+        data,
+        multiscale=multiscale,
+        colormap=_UNCERTAINTY_COLOURS if uncertain else _PROBABILITY_COLOURS,
+        contrast_limits=(0.0, 0.6 * most if uncertain else most),
+        blending="translucent",
+        visible=below is None,
+        cache=False,
+        **group.options(kind),
+    )
+    layer.contrast_limits_range = (0.0, most)
+    _add(viewer, layer, below)
+    return layer
+
+
+def add_labels_result(
+    viewer: Viewer, group: ResultGroup, data: npt.NDArray[Any]
+) -> Labels:
+    """Show labels, (*shown axes); call it in the GUI thread."""
+    layer = group.earlier(viewer, LABELS)
+    if layer is None:
+        layer = Labels(data, opacity=0.6, **group.options(LABELS))
+        _add(viewer, layer)
+    else:
+        _replace(layer, data, group, LABELS)
+        layer.visible = True
+    layer.metadata[KEY]["checksum"] = checksum(data)
+    return layer
+
+
+def checksum(data: npt.NDArray[Any]) -> int:
+    """Return a number that changes when the array is painted on."""
+    return zlib.crc32(np.ascontiguousarray(data).data)
+
+
+def _edited(layer: Layer) -> bool:
+    if not isinstance(layer, Labels):
+        return False
+    return bool(checksum(layer.data) != layer.metadata[KEY]["checksum"])
+
+
+def _replace(layer: Layer, data: Any, group: ResultGroup, kind: str) -> None:
+    """Let a layer show another result.
+
+    Not a new layer in the place of the old: the user's colours stay, and to take a
+    hidden layer away kills the viewer with some OpenGL drivers (seen with Mesa 22.3).
+    """
+    layer.data = data
+    layer.metadata = group.metadata(kind)
+    for name, value in group.geometry.as_layer_options().items():
+        if not _equal(getattr(layer, name), value):
+            setattr(layer, name, value)
+
+
+def _equal(now: Any, wanted: Any) -> bool:
+    """Compare a property of a layer with what it should be."""
+    now = getattr(now, "affine_matrix", now)
+    if isinstance(wanted[0], str):
+        now = [str(value) for value in now]
+    return bool(np.array_equal(now, wanted))
+
+
+def _add(viewer: Viewer, layer: Layer, below: Layer | None = None) -> None:
+    """Add a layer on top, or below another; the selection stays as it is.
+
+    Otherwise the user would lose the layer that a tool is at work on.
+    """
+    selected = set(viewer.layers.selection)
+    active = viewer.layers.selection.active
+    if below is None or below not in viewer.layers:
+        viewer.add_layer(layer)
+    else:
+        viewer.layers.insert(viewer.layers.index(below), layer)
+    viewer.layers.selection = selected
+    viewer.layers.selection.active = active

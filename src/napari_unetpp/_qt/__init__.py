@@ -1,0 +1,1 @@
+"""The panels: forms, workers and widgets; the only code that knows Qt."""

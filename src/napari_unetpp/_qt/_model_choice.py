@@ -1,0 +1,91 @@
+"""Which model: one that comes with the package, one of the user's, or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ModelChoice(QWidget):  # type: ignore[misc]
+    """Combo box of models with a button that opens a file.
+
+    Parameters
+    ----------
+    model : str
+        Chosen at the start: name of a bundled model, or path of a file.
+    folder : Path
+        Where the file dialog begins.
+    """
+
+    model_changed = Signal()
+
+    def __init__(self, model: str, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._models: list[str] = []
+        self._box = QComboBox()
+        self._box.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
+        self._box.setAccessibleName("Model")
+        self._box.setToolTip("The network and what it was trained for")
+        self._box.currentIndexChanged.connect(self._tell)
+        button = QToolButton()
+        button.setText("File…")
+        button.setToolTip("Open a model file (.safetensors)")
+        button.clicked.connect(self._ask_for_file)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._box)
+        layout.addWidget(button)
+        self.choose(model)
+
+    @property
+    def model(self) -> str:
+        """Name of a bundled model, or path of a file."""
+        return self._models[int(self._box.currentIndex())]
+
+    def offer(self, models: Sequence[str]) -> None:
+        """Offer these models, and those offered already after them."""
+        chosen = self.model
+        kept = [model for model in self._models if model not in models]
+        with QSignalBlocker(self._box):
+            self._models = [*models, *kept]
+            self._box.clear()
+            for model in self._models:
+                self._add_item(model)
+            self._box.setCurrentIndex(self._models.index(chosen))
+
+    def choose(self, model: str) -> None:
+        """Choose a model, which is offered from now on."""
+        if model not in self._models:
+            self._models.append(model)
+            self._add_item(model)
+        self._box.setCurrentIndex(self._models.index(model))
+
+    def _add_item(self, model: str) -> None:
+        path = Path(model)
+        self._box.addItem(path.stem if path.suffix else model)
+        self._box.setItemData(self._box.count() - 1, model, 3)  # 3: the tool tip
+
+    def _ask_for_file(self) -> None:
+        start = str(self._folder if self._folder.is_dir() else Path.home())
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open a model", start, "UNet++ models (*.safetensors)"
+        )
+        if path:
+            self.choose(path)
+
+    def _tell(self, *_: object) -> None:
+        self.model_changed.emit()

@@ -1,0 +1,274 @@
+"""What is to be segmented, and how: the fields of the Segment panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_unetpp._napari import Source, read_layer
+from napari_unetpp._qt._forms import Label, SettingsForm
+from napari_unetpp._qt._layer_choice import LayerChoice
+from napari_unetpp._qt._model_choice import ModelChoice
+from napari_unetpp.arrays import parse_axes
+from napari_unetpp.config import PredictionConfig
+from napari_unetpp.errors import AxesError
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+    from napari_unetpp._napari import Described, Preferences, Prepared
+
+_HOW = {
+    "mode": Label(
+        "Mode",
+        "Accurate: mean of all heads, with their spread as uncertainty.\n"
+        "Fast: one head alone, without uncertainty.",
+        choices={"accurate": "Accurate (all heads)", "fast": "Fast (one head)"},
+    ),
+    "level": Label(
+        "Level",
+        "Deepest level of the network that is computed: lower is faster and sees less"
+        "\ncontext. In fast mode it is the head that is used.",
+        none="deepest",
+    ),
+}
+_ADVANCED = {
+    "tile": Label(
+        "Tile",
+        "Edge of the pieces that go through the network, in pixels.\n"
+        "The result does not depend on it, only memory and speed do.",
+        suffix=" px",
+    ),
+    "batch": Label(
+        "Tiles at once",
+        "More may be faster on a GPU and takes more of its memory.",
+    ),
+    "nonfinite": Label(
+        "NaN, infinite",
+        "What to do with pixels that are not numbers.",
+        choices={"error": "Refuse the image", "background": "Take as background"},
+    ),
+}
+
+
+class SegmentForm(QWidget):  # type: ignore[misc]
+    """Fields of the Segment panel.
+
+    `changed` tells that any of them did, `model_changed` that a model was chosen which
+    is to be described (`show_model`).
+    """
+
+    changed = Signal()
+    model_changed = Signal()
+
+    def __init__(self, viewer: Viewer, preferences: Preferences) -> None:
+        super().__init__()
+        self._described: Described | None = None
+        self._source: Source | None = None
+        self.layers = LayerChoice(viewer)
+        self.axes_field = QLineEdit()
+        self.channels = QComboBox()
+        self.models = ModelChoice(preferences.model, preferences.models_folder)
+        self.model_text = _small_label()
+        self.devices = QComboBox()
+        self.how = SettingsForm(preferences.prediction, _HOW)
+        self.advanced = SettingsForm(preferences.prediction, _ADVANCED)
+        self.heads = QCheckBox("Show every head and the uncertainty")
+        self.problem_text = _small_label()
+        self._set_up_fields(preferences.prediction.device)
+        self._lay_out()
+        self._connect()
+        self._read_layer()
+
+    @property
+    def layer(self) -> Image | None:
+        """The layer that is to be segmented."""
+        return self.layers.layer
+
+    @property
+    def source(self) -> Source:
+        """The layer as it is now, with the axes of the form.
+
+        Raises
+        ------
+        AxesError
+            If there is no layer, or the axes do not fit it.
+        """
+        if self.layer is None:
+            raise AxesError("no image layer; open an image, or a sample from File")
+        source = read_layer(self.layer)
+        return source.with_axes(parse_axes(self.axes_field.text(), source.data.shape))
+
+    @property
+    def channel(self) -> int | None:
+        """The one channel that is used, ``None`` for all."""
+        chosen: int | None = self.channels.currentData()
+        return chosen
+
+    @property
+    def settings(self) -> PredictionConfig:
+        """How the model is run."""
+        values = self.how.values() | self.advanced.values()
+        return PredictionConfig(device=self.devices.currentData(), **values)
+
+    @property
+    def spatial_dims(self) -> int:
+        """Dimensions of the model, 2 while it is not known."""
+        return self._described.config.network.spatial_dims if self._described else 2
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be segmented now, empty if it can."""
+        try:
+            axes = self.source.axes
+        except AxesError as error:
+            return str(error)
+        if self.spatial_dims == 3 and "Z" not in axes:
+            return f"axes {axes} have no Z, which this 3-D model needs"
+        return ""
+
+    def show_prepared(self, found: Prepared) -> None:
+        """Offer models and devices."""
+        self.models.offer(found.models)
+        chosen = self.devices.currentData()
+        with QSignalBlocker(self.devices):
+            self.devices.clear()
+            best = found.devices[0].name
+            self.devices.addItem(f"Automatic ({best})", "auto")
+            for device in found.devices:
+                free = device.free_bytes / 2**30
+                self.devices.addItem(f"{device.name}, {free:.1f} GiB free", device.name)
+                last = self.devices.count() - 1
+                self.devices.setItemData(
+                    last, device.label, Qt.ItemDataRole.ToolTipRole
+                )
+            self._choose_device(chosen)
+
+    def show_model(self, described: Described) -> None:
+        """Say what a model is, and let the other fields follow it."""
+        self._described = described
+        config = described.config
+        network = config.network
+        self.how.fields["level"].setMaximum(network.depth)
+        kind = (
+            "objects" if config.task == "instances" else ", ".join(config.class_names)
+        )
+        heads = f"{network.n_heads} head{'s' * (network.n_heads > 1)}"
+        self.model_text.setText(f"{network.spatial_dims}-D, {kind}, {heads}")
+        self.model_text.setToolTip(
+            f"{described.n_parameters:,} weights. {config.description}"
+        )
+        self._offer_channels()
+        self._check()
+
+    def show_model_problem(self, message: str) -> None:
+        """Say why a model cannot be used."""
+        self._described = None
+        self.model_text.setText(message)
+        self._check()
+
+    def _set_up_fields(self, device: str) -> None:
+        self.axes_field.setToolTip(
+            "One letter for each axis of the image, guessed; correct it if it is wrong."
+            "\nT time, C channels, Z depth, Y rows, X columns"
+        )
+        self.axes_field.setAccessibleName("Axes")
+        self.channels.setToolTip("The channel that the model sees, counted from 0")
+        self.devices.setToolTip("What computes, and its free memory")
+        self.devices.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
+        self.devices.addItem("Automatic", "auto")
+        self._choose_device(device)
+        self.heads.setChecked(True)
+        self.heads.setToolTip("Otherwise only the mean is shown, in less memory")
+
+    def _lay_out(self) -> None:
+        rows = self.how.rows
+        rows.insertRow(0, "Image", self.layers)
+        rows.insertRow(1, "Axes", self.axes_field)
+        rows.insertRow(2, "Channel", self.channels)
+        rows.insertRow(3, "Model", self.models)
+        rows.insertRow(4, "", self.model_text)
+        rows.insertRow(5, "Device", self.devices)
+        self.advanced.rows.addRow(self.heads)
+        more = QCollapsible("Advanced")
+        more.addWidget(self.advanced)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.how)
+        layout.addWidget(more)
+        layout.addWidget(self.problem_text)
+
+    def _connect(self) -> None:
+        self.layers.layer_changed.connect(self._read_layer)
+        self.axes_field.textChanged.connect(self._offer_channels)
+        self.models.model_changed.connect(self.model_changed)
+        for signal in (
+            self.axes_field.textChanged,
+            self.channels.currentIndexChanged,
+            self.how.changed,
+            self.advanced.changed,
+        ):
+            signal.connect(self._check)
+
+    def _read_layer(self) -> None:
+        """Show the axes of the layer that was chosen."""
+        layer = self.layer
+        self.axes_field.setEnabled(layer is not None)
+        self.axes_field.setText("" if layer is None else read_layer(layer).axes)
+        self._check()
+
+    def _offer_channels(self, *_: object) -> None:
+        """Offer the channels of the image; all of them where the model takes them."""
+        try:
+            source = self.source
+            n, rgb = source.n_channels, source.rgb
+        except AxesError:
+            n, rgb = 1, False
+        config = self._described.config if self._described else None
+        takes_all = (
+            rgb
+            if config is None or config.channels == "grey"
+            else (config.network.in_channels == n)
+        )
+        with QSignalBlocker(self.channels):
+            self.channels.clear()
+            if takes_all or n == 1:
+                self.channels.addItem("colour, made grey" if rgb else "all", None)
+            for i in range(n if n > 1 else 0):
+                self.channels.addItem(str(i), i)
+        for widget in (self.channels, self.how.rows.labelForField(self.channels)):
+            widget.setVisible(n > 1)
+
+    def _choose_device(self, device: str) -> None:
+        index = self.devices.findData(device)
+        if index < 0:
+            self.devices.addItem(device, device)
+            index = self.devices.count() - 1
+        self.devices.setCurrentIndex(index)
+
+    def _check(self, *_: object) -> None:
+        problem = self.problem
+        self.problem_text.setText(problem)
+        self.problem_text.setVisible(bool(problem))
+        self.changed.emit()
+
+
+def _small_label() -> QLabel:
+    """Return a label that wraps and never widens the panel."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Minimum)
+    return label

@@ -1,0 +1,256 @@
+"""The Segment panel: a form, one run at a time, its progress and its layers."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QTimer, Slot
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_unetpp._napari import (
+    ArraysReady,
+    Described,
+    LabelsReady,
+    Note,
+    Prepared,
+    Progress,
+    SegmentRequest,
+    ShownResults,
+    describe,
+    prepare,
+    read_preferences,
+    segment_source,
+    visible_view,
+)
+from napari_unetpp._qt._run_bar import RunBar, clock
+from napari_unetpp._qt._segment_form import SegmentForm
+from napari_unetpp._qt._workers import Cancelled, Done, Failed, Sent, start_run
+from napari_unetpp.errors import AxesError
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+    from qtpy.QtGui import QHideEvent, QShowEvent
+
+    from napari_unetpp._qt._workers import EventWorker
+
+_STEP_MS = 100
+
+
+class SegmentWidget(QWidget):  # type: ignore[misc]
+    """Panel that segments an image layer, or the part of it that is in view.
+
+    It stays in place while a run goes on; hiding it (or another tab over it) does not
+    stop the run, closing it or the viewer does.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Given by napari, which knows this parameter by its name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._preferences = read_preferences()
+        self._run = 0
+        self._worker: EventWorker | None = None
+        self._description = 0
+        self._shown: ShownResults | None = None
+        self._progress: Progress | None = None
+        self._summary = ""
+        self._began = 0.0
+        self.form = SegmentForm(napari_viewer, self._preferences)
+        self.form.model_changed.connect(self._describe_model)
+        self.form.changed.connect(self._update_buttons)
+        self.view_button = QPushButton("This view")
+        self.view_button.setToolTip(
+            "Segment what the canvas shows of the plane it shows; pixels around it are"
+            " read too, so that the result is that of the whole image"
+        )
+        self.view_button.clicked.connect(self.segment_view)
+        self.whole_button = QPushButton("Whole stack")
+        self.whole_button.setToolTip("Segment all planes, time points and positions")
+        self.whole_button.clicked.connect(self.segment_whole)
+        self.run_bar = RunBar()
+        self.run_bar.cancelled.connect(self.cancel)
+        self._lay_out()
+        self._timer = QTimer(self)
+        self._timer.setInterval(_STEP_MS)
+        self._timer.timeout.connect(self._step)
+        self._update_buttons()
+
+    def segment_view(self) -> None:
+        """Segment the visible part of the visible plane."""
+        self._segment(in_view=True)
+
+    def segment_whole(self) -> None:
+        """Segment the whole image."""
+        self._segment(in_view=False)
+
+    def cancel(self) -> None:
+        """Stop the run at the next tile; what is done stays in the layers."""
+        if self._worker is not None:
+            self.run_bar.stopping()
+            self._worker.quit()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run goes on."""
+        return self._worker is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run goes on, or its layers are still being drawn."""
+        return self.is_running or self._timer.isActive()
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.view_button)
+        buttons.addWidget(self.whole_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.form)
+        layout.addLayout(buttons)
+        layout.addWidget(self.run_bar)
+        layout.addStretch(1)
+
+    def _segment(self, *, in_view: bool) -> None:
+        if self.is_running:
+            return
+        try:
+            request = self._request(in_view=in_view)
+        except ValueError as error:  # a setting, or something about the image
+            self.run_bar.stop(str(error), error=True)
+            return
+        self._draw_all()
+        self._run += 1
+        self._shown, self._progress, self._summary = None, None, ""
+        self._began = time.monotonic()
+        self.run_bar.start("Starting…")
+        self._worker = start_run(
+            self._viewer, partial(segment_source, request), self._run, self._receive
+        )
+        self._timer.start()
+        self._update_buttons()
+
+    def _request(self, *, in_view: bool) -> SegmentRequest:
+        """Freeze what the form and the viewer say now."""
+        source, dims = self.form.source, self.form.spatial_dims
+        view = None
+        try:
+            view = visible_view(self._viewer, self.form.layer, source, dims)
+        except AxesError:
+            if in_view:
+                raise
+        return SegmentRequest(
+            source=source,
+            channel=self.form.channel,
+            model=self.form.models.model,
+            settings=self.form.settings,
+            view=view,
+            whole=not in_view,
+            heads=self.form.heads.isChecked(),
+            spare_cores=self._preferences.spare_cores,
+        )
+
+    @Slot(object)  # type: ignore[untyped-decorator]
+    def _receive(self, sent: Sent) -> None:
+        """Take an event of the present run; late ones of an earlier run are dropped."""
+        if sent.run != self._run:
+            return
+        event = sent.event
+        if isinstance(event, ArraysReady):
+            self._shown = ShownResults(self._viewer, event.group, event.arrays)
+            self.run_bar.say(f"Starting ({event.plan})…")
+        elif isinstance(event, Progress):
+            self._progress = event
+            if self._shown is not None and event.plane is not None:
+                self._shown.tile_done(event.plane)
+        elif isinstance(event, Note):
+            self.run_bar.say(event.text)
+        elif isinstance(event, LabelsReady):
+            self._labels_ready(event)
+        elif isinstance(event, Failed):
+            self._end(event.message, error=True)
+        elif isinstance(event, Cancelled):
+            self._end("Stopped; what was done stays in the layers.")
+        elif isinstance(event, Done):
+            self._end(f"{self._summary} ({clock(time.monotonic() - self._began)})")
+
+    def _labels_ready(self, event: LabelsReady) -> None:
+        self._summary = event.summary
+        if self._shown is not None:
+            self._shown.end(event.labels)
+
+    def _end(self, text: str, *, error: bool = False) -> None:
+        self._worker = None
+        self._progress = None
+        self.run_bar.stop(text, error=error)
+        self._update_buttons()
+
+    def _step(self) -> None:
+        """Draw a little of what happened since the last time; called by the timer."""
+        if self._shown is not None and self._shown.step():
+            return
+        if self._progress is not None:
+            self.run_bar.advance(self._progress)
+            self._progress = None
+        if not self.is_running:
+            self._timer.stop()
+
+    def _draw_all(self) -> None:
+        """Draw what is left of an earlier run."""
+        while self._shown is not None and self._shown.step():
+            pass
+
+    def _update_buttons(self) -> None:
+        ready = not self.is_running and not self.form.problem
+        self.view_button.setEnabled(ready)
+        self.whole_button.setEnabled(ready)
+
+    @Slot()  # type: ignore[untyped-decorator]
+    def _describe_model(self) -> None:
+        """Look into the model that was chosen, in another thread."""
+        self._description += 1
+        start_run(
+            self._viewer,
+            partial(describe, self.form.models.model),
+            self._description,
+            self._receive_description,
+        )
+
+    @Slot(object)  # type: ignore[untyped-decorator]
+    def _receive_description(self, sent: Sent) -> None:
+        """Take what was found out about the present model, or all models."""
+        if isinstance(sent.event, Prepared):
+            self.form.show_prepared(sent.event)
+        elif isinstance(sent.event, Described) and sent.run == self._description:
+            self.form.show_model(sent.event)
+        elif isinstance(sent.event, Failed) and sent.run == self._description:
+            self.form.show_model_problem(sent.event.message)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Find models and devices once the panel is on the screen."""
+        super().showEvent(event)
+        if not self._description:
+            start_run(
+                self._viewer,
+                partial(prepare, self._preferences.models_folder),
+                0,
+                self._receive_description,
+            )
+            self._describe_model()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Stop with the viewer's window."""
+        super().hideEvent(event)
+        if not event.spontaneous() and not self.window().isVisible():
+            self.cancel()
+
+    def event(self, event: QEvent) -> bool:
+        """Stop when the panel is closed: napari takes it out of its dock."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.cancel()
+        return bool(super().event(event))

@@ -1,0 +1,101 @@
+"""What napari makes of the manifest: menus, sample data, preferences."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from npe2 import PluginManager, PluginManifest
+
+import napari_unetpp
+from napari_unetpp._napari import read_preferences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari import Viewer
+
+NAME = "napari-unetpp"
+PANEL = "UNet++: segment"
+
+
+@pytest.fixture
+def manifest() -> PluginManifest:
+    """The manifest as napari finds it: through the entry point."""
+    return PluginManifest.from_distribution(NAME)
+
+
+def test_entry_point_is_the_file_in_the_package(manifest: PluginManifest) -> None:
+    (point,) = entry_points(group="napari.manifest", name=NAME)
+    assert point.value == "napari_unetpp:napari.yaml"
+    path = Path(napari_unetpp.__file__).with_name("napari.yaml")
+    assert PluginManifest.from_file(path).contributions == manifest.contributions
+
+
+def test_all_commands_can_be_imported(manifest: PluginManifest) -> None:
+    manifest.validate_imports()
+
+
+def test_panel_is_in_the_menus(make_napari_viewer: Callable[..., Viewer]) -> None:
+    viewer = make_napari_viewer()
+    window = viewer.window
+
+    def texts(menu: object) -> list[str]:
+        return [action.text() for action in menu.actions()]
+
+    segment = next(
+        action.menu()
+        for action in window.layers_menu.actions()
+        if action.text().replace("&", "") == "Segment"
+    )
+    assert any(text.startswith(PANEL) for text in texts(segment))
+    assert any(text.startswith(PANEL) for text in texts(window.plugins_menu))
+
+
+@pytest.mark.parametrize(
+    ("key", "axes", "n_layers"),
+    [
+        ("nuclei_stack", ("Z", "Y", "X"), 2),
+        ("nuclei_movie", ("T", "Y", "X"), 2),
+        ("stained_tissue", ("Y", "X"), 1),
+    ],
+)
+def test_sample_data_opens(
+    make_napari_viewer: Callable[..., Viewer],
+    key: str,
+    axes: tuple[str, ...],
+    n_layers: int,
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.open_sample(NAME, key)
+    assert len(viewer.layers) == n_layers
+    assert viewer.layers[0].axis_labels == axes
+    if n_layers == 2:
+        image, truth = viewer.layers
+        assert image.units == truth.units
+        assert np.array_equal(image.scale, truth.scale)
+        assert not truth.visible
+
+
+def test_preferences_are_read(
+    plugin_settings: None, npe2pm: PluginManager, manifest: PluginManifest
+) -> None:
+    if NAME not in npe2pm:
+        npe2pm.register(manifest)
+    from napari.settings import get_plugin_settings
+
+    before = read_preferences()
+    assert before.model == "nuclei"
+    assert before.prediction.device == "auto"
+    assert before.prediction.tile is None
+    settings = get_plugin_settings(NAME)
+    settings.prediction.tile = 256
+    settings.prediction.mode = "fast"
+    settings.models.folder = "/somewhere/else"
+    after = read_preferences()
+    assert after.prediction.tile == 256
+    assert after.prediction.mode == "fast"
+    assert after.models_folder == Path("/somewhere/else")
