@@ -198,7 +198,7 @@ class TrainingConfig(Settings):
     """Share of the budget in which the learning rate rises from zero."""
     ema: float = Field(default=0.995, ge=0, lt=1)
     """Decay of the running mean of the weights; 0 switches it off."""
-    patience: int | None = Field(default=None, ge=1)
+    patience: int | None = Field(default=30, ge=1)
     """Epochs without a better validation score before training stops early."""
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
     head_weights: tuple[float, ...] = ()

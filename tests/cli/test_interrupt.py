@@ -20,7 +20,13 @@ pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="SIGINT cannot be sent to one process there"
 )
 
-_PROGRAM = [sys.executable, "-c", "from napari_unetpp.cli import main; main()"]
+_PROGRAM = [
+    sys.executable,
+    "-c",
+    # A test run in the background of a shell hands on that Ctrl-C is ignored.
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from napari_unetpp.cli import main; main()",
+]
 
 
 def _start(arguments: list[object], tmp_path: Path) -> subprocess.Popen[str]:
