@@ -54,6 +54,7 @@ def picture_stack() -> None:
     """A stack, filling and filled, in 2-D and 3-D, and its heads side by side."""
     viewer, panel = open_viewer("nuclei_stack")
     panel.form.advanced.fields["tile"].setValue(128)
+    panel.form.advanced.fields["link"].setChecked(True)
     panel.segment_whole()
     wait(lambda: panel.run_bar.bar.value() > 14, 120)
     save(viewer, "segment_running.png")

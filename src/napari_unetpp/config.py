@@ -167,6 +167,8 @@ class PredictionConfig(Settings):
     """Tiles that go through the network together."""
     nonfinite: Nonfinite = "error"
     """NaN and infinite pixels: refuse the image, or take them as background."""
+    link: bool = False
+    """2-D instance models: join the objects of neighbouring Z planes."""
 
 
 class AugmentConfig(Settings):
@@ -181,6 +183,17 @@ class AugmentConfig(Settings):
     noise: float = Field(default=0.06, ge=0)
     blur: float = Field(default=1.0, ge=0)
     invert: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("scale", "contrast", "gamma"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high < math.inf:
+                raise ValueError(
+                    f"{name}=({low}, {high}): a range of factors above 0, the lower one"
+                    " first, is needed, for example (0.7, 1.4); (1, 1) changes nothing"
+                )
+        return self
 
 
 class TrainingConfig(Settings):

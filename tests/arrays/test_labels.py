@@ -5,7 +5,11 @@ import pytest
 
 from napari_unetpp.arrays import (
     IGNORE,
+    PIXEL,
+    Image,
     LabelRule,
+    align_labels,
+    canonical,
     check_labels,
     from_class_index,
     infer_rule,
@@ -100,6 +104,29 @@ def test_classes_need_two_and_not_hundreds(labels):
 def test_labels_that_do_not_fit(labels, message):
     with pytest.raises(LabelsError, match=message):
         check_labels(labels, (3, 4))
+
+
+def image(data, axes, name, **known):
+    n = data.ndim
+    return Image(data, axes, (1.0,) * n, (PIXEL,) * n, name, **known)
+
+
+@pytest.mark.parametrize("guessed", ["TZYX", "CZYX"])
+def test_labels_without_axes_lie_as_their_image(guessed):
+    values = np.arange(2 * 3 * 4 * 5).reshape(4, 2, 3, 5)  # YZTX
+    pixels = image(np.zeros((4, 2, 1, 3, 5)), "YZCTX", "cells")
+    read = canonical(pixels, 3, "as_is", 1)
+    aligned = align_labels(image(values, guessed, "t", axes_guessed=True), read)
+    np.testing.assert_array_equal(aligned, values.transpose(2, 1, 0, 3))
+    known = image(values.transpose(2, 1, 3, 0), "TZXY", "truth")
+    np.testing.assert_array_equal(align_labels(known, read), aligned)
+
+
+def test_labels_of_another_shape_name_both():
+    read = canonical(image(np.zeros((4, 5)), "YX", "cells"), 2, "as_is", 1)
+    words = r"'truth' of image 'cells' have shape \(5, 5\) but .* has \(4, 5\)"
+    with pytest.raises(LabelsError, match=words):
+        align_labels(image(np.zeros((5, 5), int), "YX", "truth"), read)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint32"])

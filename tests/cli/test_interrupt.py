@@ -1,7 +1,8 @@
-"""Ctrl-C, with real processes: exit code 130, and nothing half-done is left."""
+"""Ctrl-C and SIGTERM, with real processes: exit code, and nothing half-done is left."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="SIGINT cannot be sent to one process there"
+    sys.platform == "win32", reason="signals cannot be sent to one process there"
 )
 
 _PROGRAM = [
@@ -40,11 +41,13 @@ def _start(arguments: list[object], tmp_path: Path) -> subprocess.Popen[str]:
     )
 
 
-def _interrupt(process: subprocess.Popen[str]) -> str:
-    """Send SIGINT and return what was said on standard error."""
-    process.send_signal(signal.SIGINT)
+def _interrupt(
+    process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT
+) -> str:
+    """Send a signal and return what was said on standard error."""
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == 128 + number, err
     assert "Traceback" not in err
     return err
 
@@ -57,7 +60,13 @@ def large_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_segment_stops_and_leaves_nothing(large_file, model_file, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")],
+)
+def test_segment_stops_and_leaves_nothing(
+    large_file, model_file, tmp_path, number, word
+):
     out = tmp_path / "out"
     process = _start(
         ["segment", large_file, "-o", out, "--model", model_file, "--tile", 64],
@@ -67,10 +76,27 @@ def test_segment_stops_and_leaves_nothing(large_file, model_file, tmp_path):
     assert any(out.iterdir())  # probabilities grow beside the outputs
     time.sleep(0.5)
     start = time.monotonic()
-    assert "interrupted" in _interrupt(process)
+    assert word in _interrupt(process, number)
     assert time.monotonic() - start < 20
     assert list(out.iterdir()) == []
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_images_that_are_done_are_listed_though_it_stops(
+    large_file, image_file, model_file, tmp_path
+):
+    images = (tmp_path / "missing.tif", image_file, large_file)
+    fixed = ("-o", tmp_path / "out", "--model", model_file, "--tile", 64, "--json")
+    process = _start(["segment", *images, *fixed], tmp_path)
+    while not process.stderr.readline().startswith("large.tif: "):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    found = json.loads(out)
+    assert [one["image"] for one in found["results"]] == [str(image_file)]
+    assert [one["image"] for one in found["failures"]] == [str(images[0])]
+    assert "interrupted" in err
 
 
 def test_half_written_results_are_removed(model_file, tmp_path):

@@ -108,6 +108,33 @@ def test_an_image_that_fails_while_read_does_not_stop_the_others(
     assert "--nonfinite background" in outcome.json["failures"][0]["message"]
 
 
+def test_a_failure_names_its_image_once(segment, nan_file, tmp_path):
+    missing = tmp_path / "missing.tif"
+    lines = segment(nan_file, missing).err.splitlines()
+    assert f"failed: {missing}: no such file or folder; check the path" in lines
+    (bad,) = [line for line in lines if line.startswith(f"failed: {nan_file}: ")]
+    assert bad.removeprefix(f"failed: {nan_file}: ").startswith("1 of 7680 pixels")
+
+
+@pytest.mark.parametrize("clash", [True, False])
+def test_failures_are_told_even_if_the_run_is_refused(
+    segment, image_file, tmp_path, clash
+):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "squares_mean.tif").write_text("mine")
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "squares.tif"
+    other.write_bytes(image_file.read_bytes())
+    missing = tmp_path / "missing.tif"
+    images = (missing, image_file, *[other] * clash)
+    outcome = segment(*images, "--json")
+    assert outcome.code == (2 if clash else 3)
+    assert f"failed: {missing}: no such file" in outcome.err
+    words = "would both write" if clash else "not overwritten"
+    assert words in outcome.err
+    assert words in outcome.json["message"]
+
+
 def test_nonfinite_pixels_can_be_background(segment, nan_file, tmp_path):
     assert segment(nan_file, "--nonfinite", "background").code == 0
     labels = tifffile.imread(tmp_path / "out" / "nan_labels.tif")
@@ -138,6 +165,15 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(cli, image_file, model_
     )
     assert outcome.code == 3
     assert "error:" in outcome.err
+    assert f"{image_file} is a file, not a folder" in outcome.err
+
+
+@pytest.mark.parametrize("command", ["segment", "demo"])
+def test_a_file_is_no_folder_for_results(cli, image_file, model_file, command):
+    images = [image_file] * (command == "segment")
+    outcome = cli(command, *images, "--model", model_file, "--output", image_file)
+    assert outcome.code == 3
+    assert f"{image_file} is a file, not a folder" in outcome.err
 
 
 def test_images_of_one_name_are_refused(segment, image_file, tmp_path):

@@ -37,6 +37,23 @@ def test_writes_a_model_that_segments(cli, pairs, tmp_path, image_file):
     assert cli("segment", image_file, "-o", tmp_path, "--model", model).code == 0
 
 
+def test_axes_channel_and_nonfinite_are_handed_on(cli, pairs, tmp_path):
+    model = tmp_path / "mine.safetensors"
+    for path in pairs[1].iterdir():
+        pixels = tifffile.imread(path).astype(np.float32)
+        pixels[0, 0] = np.nan
+        both = np.stack([np.zeros_like(pixels), pixels], axis=-1)
+        tifffile.imwrite(path, both, photometric="minisblack")
+    told = ("--axes", "YXC", "--channel", 1, "--epochs", 1, "--size", "small")
+    refused = cli("train", *pairs, "--output", model, *told)
+    assert refused.code == 2
+    assert "--nonfinite background" in refused.err
+    told = (*told, "--nonfinite", "background")
+    outcome = cli("train", *pairs, "--output", model, *told)
+    assert outcome.code == 0, outcome.err
+    assert load_model_file(model).config.network.in_channels == 1
+
+
 def test_an_existing_model_is_refused_before_any_work(cli, pairs, tmp_path):
     model = tmp_path / "mine.safetensors"
     model.write_text("mine")

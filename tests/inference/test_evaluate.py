@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from napari_unetpp.arrays import Image
 from napari_unetpp.config import ModelConfig, NetworkConfig, PredictionConfig
-from napari_unetpp.errors import InputError, LabelsError, SettingsError
+from napari_unetpp.errors import ImageError, InputError, LabelsError, SettingsError
 from napari_unetpp.inference._evaluate import evaluate, report, score_images
-from napari_unetpp.io import load_model_file
+from napari_unetpp.io import load_model_file, read_labels
 from napari_unetpp.nn import Model
 
 SETTINGS = PredictionConfig(device="cpu")
@@ -132,6 +133,20 @@ def test_labels_may_have_their_axes_in_another_order(model, cells):
     assert (result["accurate"]["n_true"], result["accurate"]["n_pred"]) == (6, 12)
 
 
+def test_labels_without_axes_have_those_of_their_image(model, cells, tmp_path):
+    """A plain TIFF of four axes is guessed to be TZYX; here it lies as the image."""
+    stack = np.stack([cells, np.roll(cells, 3, 0), np.roll(cells, 5, 1)])
+    movie = np.stack([stack, stack[::-1]], axis=1)  # ZTYX, 3 by 2
+    image, _ = pair(bright(movie), movie, "ZTYX")
+    tifffile.imwrite(tmp_path / "truth.tif", movie)
+
+    labels = read_labels(tmp_path / "truth.tif")
+    result = evaluate([(image, labels)], model, SETTINGS)
+
+    assert result["accurate"]["iou"] == 1
+    assert result["images"][0]["shape"] == [3, 2, 70, 90]
+
+
 @pytest.mark.parametrize("level", [1, 2])
 def test_levels_below_the_last_can_be_scored_alone(model, cells, level):
     settings = SETTINGS.model_copy(update={"level": level})
@@ -141,14 +156,14 @@ def test_levels_below_the_last_can_be_scored_alone(model, cells, level):
     assert len(result["heads"]) == level
 
 
-def class_model(values):
+def class_model(values, names=None):
     """Random weights, one output channel for each label value."""
     torch.manual_seed(0)
     config = ModelConfig(
         name="classes",
         network=NetworkConfig(widths=(4, 8), out_channels=len(values)),
         task="classes",
-        class_names=tuple(f"class {value}" for value in values),
+        class_names=names or tuple(f"class {value}" for value in values),
         class_values=values,
     )
     return Model.new(config)
@@ -175,9 +190,25 @@ def test_classes_are_scored_by_the_values_that_were_painted():
     assert result["task"] == "classes"
     assert result["accurate"]["class_iou"] == {"3": 0, "5": None, "9": 1 / 4}
     assert result["accurate"]["mean_iou"] == 1 / 8
-    assert result["accurate"]["iou"] == 1 / 4
     assert "ap50" not in result["accurate"]
+    # None of these classes is a background, so there is no foreground either.
+    for scores in (result["accurate"], *result["heads"], *result["images"]):
+        assert "mean_iou" in scores
+        assert not {"iou", "pooled_iou", "dice"} & set(scores)
     assert json.loads(json.dumps(result)) == result
+
+
+def test_classes_with_a_background_have_a_foreground():
+    labels = np.zeros((16, 24), np.uint8)
+    labels[:4] = 9
+    pixels = np.arange(16 * 24, dtype=np.uint16).reshape(16, 24)
+    model = sure_of(class_model((0, 5, 9), ("background", "class 5", "class 9")), 1)
+
+    scores = evaluate([pair(pixels, labels)], model, SETTINGS)["accurate"]
+
+    assert scores["iou"] == scores["pooled_iou"] == 1 / 4
+    assert scores["dice"] == 2 / 5
+    assert scores["class_iou"] == {"0": 0, "5": 0, "9": 0}
 
 
 def test_a_single_class_is_scored_against_all_else():
@@ -188,6 +219,7 @@ def test_a_single_class_is_scored_against_all_else():
     result = evaluate([pair(pixels, labels)], sure_of(class_model((7,)), 0), SETTINGS)
 
     assert result["accurate"]["class_iou"] == {"0": 0, "7": 1 / 4}
+    assert result["accurate"]["iou"] == 1 / 4
 
 
 def test_scribbles_are_scored_where_somebody_painted():
@@ -199,7 +231,9 @@ def test_scribbles_are_scored_where_somebody_painted():
     result = evaluate([pair(pixels, labels)], model, SETTINGS, unlabelled=0)
 
     assert result["accurate"]["class_iou"] == {"1": 8 / 10, "2": 0}
-    with pytest.raises(LabelsError, match="value 0 is none of the classes"):
+    with pytest.raises(
+        LabelsError, match="cells: label value 0 is none of the classes"
+    ):
         evaluate([pair(pixels, labels)], model, SETTINGS)
 
 
@@ -228,8 +262,17 @@ def test_fast_mode_is_refused(model, cells):
         evaluate([pair(bright(cells), cells)], model, settings)
 
 
+def test_pixels_that_cannot_be_used_are_refused_by_name(model, cells):
+    good = pair(bright(cells), cells)
+    bad = pair(np.where(cells == 1, np.nan, 1.0), cells, name="torn")
+    with pytest.raises(ImageError, match=r"^torn: 168 of 6300 pixels are NaN"):
+        evaluate([good, bad], model, SETTINGS)
+
+
 def test_labels_that_do_not_fit_are_refused_by_name(model, cells):
-    with pytest.raises(LabelsError, match=r"labels of cells have shape \(70, 80\)"):
+    with pytest.raises(
+        LabelsError, match=r"'labels of cells' of image 'cells' have shape \(70, 80\)"
+    ):
         evaluate([pair(bright(cells), cells[:, :80])], model, SETTINGS)
     with pytest.raises(LabelsError, match="float64"):
         evaluate([pair(bright(cells), cells * 1.0)], model, SETTINGS)

@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -50,6 +52,29 @@ def test_wrong_names_and_folders_are_refused(model, tmp_path):
         save_model(model, tmp_path / "m.pt")
     with pytest.raises(OutputError, match="not a folder"):
         save_model(model, tmp_path / "absent" / "m.safetensors")
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from napari_unetpp.io import bundled_models, load_model_file, save_model
+model = load_model_file(bundled_models()["nuclei"])
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**12, 2**12))
+try:
+    save_model(model, Path(sys.argv[1]) / "m.safetensors", overwrite=True)
+except OSError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_full_disk_leaves_the_old_model(model, tmp_path):
+    """A limit on the size of files stands for the disk: the same kind of error."""
+    before = save_model(model, tmp_path / "m.safetensors").read_bytes()
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("OutputError no room to write"), ran.stdout
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+    assert (tmp_path / "m.safetensors").read_bytes() == before
 
 
 def test_pickles_are_refused_and_never_run(tmp_path):

@@ -23,8 +23,8 @@ from napari_unetpp.io import (
 )
 
 RNG = np.random.default_rng(0)
-UNITS = {"T": "second", "C": "pixel", "P": "pixel"}
-SIZES = {"T": 3, "C": 4, "Z": 5, "P": 2, "Y": 70, "X": 93}
+UNITS = {"T": "second", "C": "pixel", "P": "pixel", "H": "pixel"}
+SIZES = {"H": 2, "T": 3, "C": 4, "Z": 5, "P": 2, "Y": 70, "X": 93}
 KINDS = ("labels", "mean", "heads", "uncertainty")
 
 
@@ -156,6 +156,24 @@ def test_ome_zarr_of_all_results(tmp_path):
         assert image.translate == tuple(source.translate[at] for at in order)
     np.testing.assert_array_equal(read_image(path).data, results[2].data)
     assert not leftovers(tmp_path)
+
+
+def test_heads_of_several_classes_are_images_of_their_own(tmp_path):
+    source = result("heads", "HCTZYX")
+    path = written(tmp_path, "zarr", source)["heads"]
+    for head in range(SIZES["H"]):
+        place = path / "heads" / str(head + 1)
+        ome = json.loads((place / "zarr.json").read_text())["attributes"]["ome"]
+        (multiscale,) = ome["multiscales"]
+        assert [axis["name"] for axis in multiscale["axes"]] == list("tczyx")
+        image = read_image(place)
+        assert image.axes == "TCZYX"
+        found = np.asarray(image.data).swapaxes(0, 1)
+        np.testing.assert_array_equal(found, source.data[head])
+        assert image.scale == tuple(source.scale[at] for at in (2, 1, 3, 4, 5))
+    np.testing.assert_array_equal(
+        read_image(path).data, read_image(path / "heads" / "1").data
+    )
 
 
 def test_metadata_follow_ome_zarr_0_5(tmp_path):

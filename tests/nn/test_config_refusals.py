@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from napari_unetpp.config import ModelConfig, NetworkConfig
+from napari_unetpp.config import AugmentConfig, ModelConfig, NetworkConfig
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,14 @@ from napari_unetpp.config import ModelConfig, NetworkConfig
 def test_network_config_refuses(settings, message):
     with pytest.raises(ValidationError, match=message):
         NetworkConfig(**settings)
+
+
+@pytest.mark.parametrize("name", ["scale", "contrast", "gamma"])
+@pytest.mark.parametrize("wrong", [(0, 1), (-0.7, 1.4), (1.4, 0.7), (1, float("inf"))])
+def test_augment_config_refuses_what_is_no_range_of_factors(name, wrong):
+    with pytest.raises(ValidationError, match=rf"{name}=.*the lower one first"):
+        AugmentConfig(**{name: wrong})
+    assert getattr(AugmentConfig(**{name: (1, 1)}), name) == (1, 1)
 
 
 def test_settings_are_frozen():

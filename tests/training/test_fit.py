@@ -1,6 +1,8 @@
 """Training runs for real, on images made here, with a network of a few maps."""
 
 import itertools
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -126,6 +128,40 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been_stopped(tmp_path):
     )
     assert rest[0].epoch == 1
     assert same_weights(whole, rest[-1].model)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.checkpoint"]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import torch
+from napari_unetpp.config import NetworkConfig, TrainingConfig
+from napari_unetpp.nn import UNetPlusPlus
+from napari_unetpp.training._state import TrainingState
+path = Path(sys.argv[1]) / "run.checkpoint"
+network = UNetPlusPlus(NetworkConfig(widths=(16, 32)))
+state = TrainingState.new(network, TrainingConfig(epochs=1), torch.device("cpu"))
+for limit in (2**12, resource.RLIM_INFINITY, 2**12):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        state.save(path, "mine")
+    except OSError as error:
+        print(type(error).__name__, error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+state.load(path, "mine")
+"""
+
+
+def test_a_full_disk_keeps_the_last_checkpoint_and_says_so(tmp_path):
+    """A limit on the size of files stands for the disk: the same kind of error."""
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, second = ran.stdout.splitlines()
+    for line in (first, second):
+        assert line.startswith("OutputError no room to write"), ran.stdout
+    assert first.endswith("free space and start again")
+    assert "the last checkpoint is kept" in second
+    assert "--resume" in second
     assert [p.name for p in tmp_path.iterdir()] == ["run.checkpoint"]
 
 

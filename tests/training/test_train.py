@@ -8,6 +8,7 @@ import torch
 from napari_unetpp.config import AugmentConfig, TrainingConfig
 from napari_unetpp.errors import (
     AxesError,
+    ImageError,
     LabelsError,
     OutputError,
     OutputExistsError,
@@ -102,6 +103,19 @@ def test_colour_images_train_on_their_channels():
     image, truth = squares()
     colour = np.stack([image] * 3, axis=-1).astype(np.uint8)
     assert run([colour], [truth]).model.config.network.in_channels == 3
+
+
+def test_axes_channel_and_nonfinite_pixels_are_as_told():
+    image, truth = squares(shape=(3, 40, 48))
+    colour = np.stack([np.zeros_like(image), image], axis=-1).astype(np.float32)
+    colour[0, 0, 0, 1] = np.nan
+    told = {"axes": "tyxc", "channel": 1}  # guessed: CZYX, and ZYX of the labels
+    with pytest.raises(ImageError, match=r"^image: .*--nonfinite background"):
+        run([colour], [truth], **told)
+    network = run(
+        [colour], [truth], **told, nonfinite="background"
+    ).model.config.network
+    assert (network.spatial_dims, network.in_channels) == (2, 1)
 
 
 def test_a_warm_start_keeps_what_fits():

@@ -302,7 +302,8 @@ def _shown_events(
             edges = " x ".join(map(str, event.largest))
             yield Note(f"Tiles of {edges} do not fit into memory; going on with halves")
         elif isinstance(event, Finished) and isinstance(event.result, Segmentation):
-            yield _labels(event.result, layout)
+            linked = request.settings.link and "Z" in layout.loop_axes
+            yield _labels(event.result, layout, linked)
 
 
 def _progress(
@@ -370,7 +371,7 @@ def _geometry(source: Source, view: View | None) -> Geometry:
     return geometry
 
 
-def _labels(result: Segmentation, layout: Layout) -> LabelsReady:
+def _labels(result: Segmentation, layout: Layout, linked: bool) -> LabelsReady:
     """Return the labels in memory, in a type that painting can go on with."""
     labels = np.asarray(result.labels)
     if labels.dtype.itemsize == 4 and labels.max(initial=0) <= np.iinfo(np.uint16).max:
@@ -379,5 +380,6 @@ def _labels(result: Segmentation, layout: Layout) -> LabelsReady:
     summary = "Classes painted" if n is None else f"{n:,} object{'s' * (n != 1)}"
     n_planes = math.prod(labels.shape[: len(layout.loop_axes)])
     if n_planes > 1:
-        summary += f" in {n_planes} planes, each on its own"
+        how = "joined" if linked else "each on its own"
+        summary += f" in {n_planes} planes, {how}"
     return LabelsReady(np.ascontiguousarray(layout.as_shown(labels)), summary)

@@ -79,6 +79,22 @@ class ResultGroup:
         return self.replaces and same and not _edited(layer)
 
 
+def appearance(kind: str) -> dict[str, Any]:
+    """Return the options of an image layer that make a result readable at once."""
+    uncertain = kind == UNCERTAINTY
+    most = _highest(kind)
+    return {
+        "colormap": _UNCERTAINTY_COLOURS if uncertain else _PROBABILITY_COLOURS,
+        "contrast_limits": (0.0, 0.6 * most if uncertain else most),
+        "blending": "translucent",
+    }
+
+
+def _highest(kind: str) -> float:
+    """Return the highest value that a result can have."""
+    return _MOST_UNCERTAIN if kind == UNCERTAINTY else 1.0
+
+
 def is_result(layer: Layer) -> bool:
     """Return whether a layer was made here."""
     return KEY in layer.metadata
@@ -115,19 +131,15 @@ def add_image_result(
         _replace(earlier, data, group, kind)
         earlier.visible = earlier.visible or below is None
         return earlier
-    uncertain = kind == UNCERTAINTY
-    most = _MOST_UNCERTAIN if uncertain else 1.0
     layer = Image(
         data,
         multiscale=multiscale,
-        colormap=_UNCERTAINTY_COLOURS if uncertain else _PROBABILITY_COLOURS,
-        contrast_limits=(0.0, 0.6 * most if uncertain else most),
-        blending="translucent",
         visible=below is None,
         cache=False,
+        **appearance(kind),
         **group.options(kind),
     )
-    layer.contrast_limits_range = (0.0, most)
+    layer.contrast_limits_range = (0.0, _highest(kind))
     _add(viewer, layer, below)
     return layer
 

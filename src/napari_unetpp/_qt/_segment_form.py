@@ -45,6 +45,11 @@ _HOW = {
     ),
 }
 _ADVANCED = {
+    "link": Label(
+        "Join planes",
+        "Make one object of what lies over each other in neighbouring Z planes.\n"
+        "Off: every plane is numbered on its own. 3-D models do not need it.",
+    ),
     "tile": Label(
         "Tile",
         "Edge of the pieces that go through the network, in pixels.\n"

@@ -116,6 +116,7 @@ def segment(
     tile: int | None = None,
     batch: int = 1,
     nonfinite: Nonfinite = "error",
+    link: bool = False,
     store: str | Path | None = None,
 ) -> Segmentation:
     """Label the objects of an image, or its classes, as the model has learnt.
@@ -124,6 +125,9 @@ def segment(
     ----------
     image, model, axes, channel, mode, level, device, tile, batch, nonfinite, store
         As in `predict`.
+    link : bool
+        Join the objects that a 2-D model finds in neighbouring Z planes into objects of
+        the stack: each the other's best match, with an IoU of at least 0.25.
 
     Returns
     -------
@@ -154,6 +158,7 @@ def segment(
         tile=tile,
         batch=batch,
         nonfinite=nonfinite,
+        link=link,
     )
     return result_of(
         segmenting(image, model, settings, axes=axes, channel=channel, store=store)
@@ -220,12 +225,13 @@ def segmenting(
     'YX'
     """
     run_id = uuid4().hex
+    settings = settings or PredictionConfig()
     loaded = load_model(model)
     folder = None if store is None else Path(store)
     prediction = yield from predict_image(
         as_image(image, axes, channel),
         loaded,
-        settings or PredictionConfig(),
+        settings,
         run_id,
         folder=folder,
         keep_heads=heads,
@@ -233,6 +239,8 @@ def segmenting(
         loop=loop,
         first=first,
     )
-    result = yield from label(prediction, loaded.config, run_id, folder)
+    result = yield from label(
+        prediction, loaded.config, run_id, folder, link=settings.link
+    )
     yield Finished(run_id, result)
     return result

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
-    from napari_unetpp.config import Task
+    from napari_unetpp.config import Nonfinite, Task
     from napari_unetpp.nn import Model
     from napari_unetpp.training import Size, TrainingEvent
 
@@ -33,6 +33,9 @@ def train(
     epochs: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
+    axes: str | None = None,
+    channel: int | None = None,
+    nonfinite: Nonfinite = "error",
     device: str = "auto",
     output: str | Path | None = None,
     resume: bool = False,
@@ -63,6 +66,13 @@ def train(
     seed : int
         Start of all random numbers. With a budget in epochs the same seed gives the
         same weights on the same machine.
+    axes : str, optional
+        What the axes of the images are, for example ``"TZYX"``, where they do not say
+        so; those of the labels are the same without C.
+    channel : int, optional
+        The one channel to learn from, counted from 0.
+    nonfinite : {"error", "background"}
+        Whether NaN and infinite pixels are refused or taken as background.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda:0"`` or ``"mps"``.
     output : path, optional
@@ -109,6 +119,9 @@ def train(
         size=size,
         spatial_dims=spatial_dims,
         settings=settings,
+        axes=axes,
+        channel=channel,
+        nonfinite=nonfinite,
         device=device,
         output=output,
         resume=resume,
@@ -127,6 +140,9 @@ def training(
     size: Size = "base",
     spatial_dims: Literal[2, 3] | None = None,
     settings: TrainingConfig | None = None,
+    axes: str | None = None,
+    channel: int | None = None,
+    nonfinite: Nonfinite = "error",
     device: str = "auto",
     output: str | Path | None = None,
     resume: bool = False,
@@ -138,8 +154,8 @@ def training(
     ----------
     settings : TrainingConfig, optional
         Budget, patches, optimiser, augmentation and seed; ten minutes by default.
-    images, labels, base, task, unlabelled, size, spatial_dims, device, output, \
-    resume, overwrite
+    images, labels, base, task, unlabelled, size, spatial_dims, axes, channel, \
+    nonfinite, device, output, resume, overwrite
         As in `train`.
 
     Yields
@@ -167,6 +183,9 @@ def training(
             size=size,
             spatial_dims=spatial_dims,
             settings=settings or _training_settings(None, None, 0),
+            axes=axes,
+            channel=channel,
+            nonfinite=nonfinite,
             output=output,
             resume=resume,
             overwrite=overwrite,

@@ -19,6 +19,7 @@ from napari_unetpp.arrays._intensity import (
 from napari_unetpp.arrays._labels import (
     IGNORE,
     LabelRule,
+    align_labels,
     check_labels,
     from_class_index,
     infer_rule,
@@ -34,6 +35,7 @@ __all__ = [
     "Image",
     "IntensityRange",
     "LabelRule",
+    "align_labels",
     "canonical",
     "check_labels",
     "from_class_index",

@@ -55,6 +55,7 @@ def intensity_range(
     config: IntensityConfig,
     nonfinite: Nonfinite = "error",
     sampled: bool = False,
+    name: str = "image",
 ) -> IntensityRange:
     """Return the range of intensities of a whole image.
 
@@ -69,6 +70,8 @@ def intensity_range(
         Whether NaN and infinite pixels are refused or left out.
     sampled : bool
         Whether `sample` is not all of the image.
+    name : str
+        What the image is called in messages.
 
     Returns
     -------
@@ -84,11 +87,11 @@ def intensity_range(
     n_bad = int(finite.size - np.count_nonzero(finite))
     if n_bad == finite.size:
         raise ImageError(
-            f"none of the {finite.size} pixels is finite (all are NaN or infinite);"
+            f"{name}: none of the {finite.size} pixels is finite (all NaN or infinite);"
             " an image needs finite pixels"
         )
     if n_bad and nonfinite == "error":
-        raise ImageError(_bad_pixels(n_bad, finite.size))
+        raise ImageError(_bad_pixels(name, n_bad, finite.size))
     if n_bad:
         ranges = [_range(c[ok], config) for c, ok in zip(sample, finite, strict=True)]
     else:
@@ -96,8 +99,8 @@ def intensity_range(
     if not any(high > low for low, high in ranges):
         values = ", ".join(f"{low:g}" for low, _ in ranges)
         raise ImageError(
-            f"all {sample.shape[1]} {'sampled ' * sampled}pixels of the image have the"
-            f" same value ({values}); there is nothing to segment: check the file, the"
+            f"{name}: all {sample.shape[1]} {'sampled ' * sampled}pixels have the same"
+            f" value ({values}); there is nothing to segment: check the file, the"
             " channel and the axes"
         )
     lows = tuple(low for low, _ in ranges)
@@ -110,6 +113,7 @@ def normalise(
     intensity: IntensityRange,
     config: IntensityConfig,
     nonfinite: Nonfinite = "error",
+    name: str = "image",
 ) -> FloatArray:
     """Return a tile with the intensities `low` at 0 and `high` at 1, clipped.
 
@@ -123,6 +127,8 @@ def normalise(
         With the values at which the result is clipped.
     nonfinite : {"error", "background"}
         Whether NaN and infinite pixels are refused or become 0.
+    name : str
+        What the image is called in messages.
 
     Returns
     -------
@@ -142,7 +148,7 @@ def normalise(
         bad = ~np.isfinite(pixels)
         n_bad = int(np.count_nonzero(bad))
         if n_bad and nonfinite == "error":
-            raise ImageError(_bad_pixels(n_bad, bad.size))
+            raise ImageError(_bad_pixels(name, n_bad, bad.size))
         if n_bad:
             pixels = np.where(bad, low, pixels)
     pixels -= low
@@ -151,11 +157,11 @@ def normalise(
     return pixels.astype(np.float32, copy=False)
 
 
-def _bad_pixels(n_bad: int, n: int) -> str:
+def _bad_pixels(name: str, n_bad: int, n: int) -> str:
     """Return the message for pixels that are not finite."""
     return (
-        f"{n_bad} of {n} pixels are NaN or infinite; every pixel must be finite:"
-        f" {NONFINITE_CURE}"
+        f"{name}: {n_bad} of {n} pixels are NaN or infinite; every pixel must be"
+        f" finite: {NONFINITE_CURE}"
     )
 
 

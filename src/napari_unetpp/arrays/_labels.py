@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_unetpp._types import LabelArray, LazyArray
+    from napari_unetpp.arrays._axes import Canonical
+    from napari_unetpp.arrays._image import Image
     from napari_unetpp.config import Task
 
 IGNORE = -1
@@ -103,7 +105,9 @@ def labelled_mask(labels: LabelArray, rule: LabelRule) -> npt.NDArray[np.bool_]:
     return np.asarray(labels != rule.unlabelled)
 
 
-def to_class_index(labels: LabelArray, rule: LabelRule) -> npt.NDArray[np.int64]:
+def to_class_index(
+    labels: LabelArray, rule: LabelRule, name: str = "labels"
+) -> npt.NDArray[np.int64]:
     """Return the class index of every pixel of class labels.
 
     Parameters
@@ -112,6 +116,8 @@ def to_class_index(labels: LabelArray, rule: LabelRule) -> npt.NDArray[np.int64]
         As the user painted them.
     rule : LabelRule
         What the values mean.
+    name : str
+        What the labels, or their image, are called in the message.
 
     Returns
     -------
@@ -132,8 +138,9 @@ def to_class_index(labels: LabelArray, rule: LabelRule) -> npt.NDArray[np.int64]
     stray = labelled & (values[index] != wide)
     if stray.any():
         raise LabelsError(
-            f"label value {wide[stray][0]} is none of the classes {rule.class_values};"
-            " repaint these pixels, or say that the value is not labelled"
+            f"{name}: label value {wide[stray][0]} is none of the classes"
+            f" {rule.class_values}; repaint these pixels, or say that the value is not"
+            " labelled"
         )
     return np.where(labelled, index, IGNORE)
 
@@ -157,6 +164,39 @@ def from_class_index(
 def label_dtype(values: Sequence[int]) -> np.dtype[Any]:
     """Return the smallest unsigned dtype that holds all these label values."""
     return np.min_scalar_type(max(values))
+
+
+def align_labels(labels: Image, canonical: Canonical) -> LazyArray:
+    """Return labels in the order of an image's result axes, checked against it.
+
+    Parameters
+    ----------
+    labels : Image
+        The labels. Where nothing names their axes, as in a plain TIFF file, they are
+        those of the image in its own order, without channels.
+    canonical : Canonical
+        The image, as the network reads it.
+
+    Returns
+    -------
+    array of int
+        Of the shape of the image's results, nothing re-ordered in memory.
+
+    Raises
+    ------
+    LabelsError
+        As `check_labels` does; the message names the labels and the image.
+    """
+    data: Any = labels.data
+    wanted, axes = canonical.result_axes, labels.axes
+    if labels.axes_guessed and data.ndim == len(wanted):
+        axes = canonical.image.axes.replace("C", "")
+    if sorted(axes) == sorted(wanted):
+        data = data.transpose(tuple(axes.index(letter) for letter in wanted))
+    names = f"labels {labels.name!r} of image {canonical.image.name!r}"
+    check_labels(data, canonical.result_shape, names)
+    aligned: LazyArray = data
+    return aligned
 
 
 def check_labels(labels: LazyArray, shape: Sequence[int], name: str = "labels") -> None:

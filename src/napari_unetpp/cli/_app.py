@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from napari_unetpp.cli import _options as opt
-from napari_unetpp.cli._exit import EXIT_CODES, exit_codes
+from napari_unetpp.cli._exit import EXIT_CODES, exit_codes, terminable
 from napari_unetpp.cli._help import METRICS, RESULTS
 from napari_unetpp.cli._paths import check_new, expand, pair, repeat_options
 from napari_unetpp.config import PredictionConfig, TrainingConfig
@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments : sequence of str, optional
         What stands behind the name of the program; that of this process by default.
     """
-    app(args=arguments, prog_name="napari-unetpp")
+    with terminable():
+        app(args=arguments, prog_name="napari-unetpp")
 
 
 def _show_version(wanted: bool) -> None:
@@ -83,6 +84,7 @@ def segment(
     tile: opt.TileEdge = None,
     batch: opt.Batch = 1,
     nonfinite: opt.OnNonfinite = "error",
+    link: opt.Link = False,
     form: opt.Format = "auto",
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
@@ -101,6 +103,7 @@ def segment(
             tile=tile,
             batch=batch,
             nonfinite=nonfinite,
+            link=link,
         )
         from napari_unetpp import api
         from napari_unetpp.cli import _segment as work
@@ -125,6 +128,9 @@ def train(
     epochs: opt.Epochs = None,
     minutes: opt.Minutes = None,
     seed: opt.Seed = 0,
+    axes: opt.Axes = None,
+    channel: opt.Channel = None,
+    nonfinite: opt.OnNonfinite = "error",
     device: opt.Device = "auto",
     resume: opt.Resume = False,
     overwrite: opt.Overwrite = False,
@@ -152,6 +158,9 @@ def train(
             unlabelled=unlabelled,
             size=size,
             settings=settings,
+            axes=axes,
+            channel=channel,
+            nonfinite=nonfinite,
             device=device,
             resume=resume,
             overwrite=overwrite,
@@ -217,7 +226,7 @@ def demo(
         from napari_unetpp import api
         from napari_unetpp.cli import _demo, _segment
 
-        settings = PredictionConfig(device=device)
+        settings = PredictionConfig(device=device, link=True)
         network = api.load_model(model)
         kinds = _segment.parse_kinds(None, network, settings)
         job = _segment.Job(network, settings, output, kinds, "tif", overwrite=True)

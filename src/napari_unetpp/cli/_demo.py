@@ -14,8 +14,8 @@ import typer
 
 from napari_unetpp.cli._display import Display
 from napari_unetpp.cli._segment import Failed, Segmented, segment_images
-from napari_unetpp.errors import OutputError
 from napari_unetpp.io import as_image
+from napari_unetpp.io._disk import disk_errors
 from napari_unetpp.io._figure import (
     SPREAD_COLOURS,
     Panel,
@@ -55,7 +55,7 @@ def run(job: Job, *, as_json: bool) -> None:
         Model, settings and the folder for all files.
     as_json : bool
         Print ``results`` (as ``segment --json`` has them), ``figure`` (path), ``score``
-        of the stack, every plane on its own, and ``seconds``.
+        of the stack, its planes joined to objects in 3-D, and ``seconds``.
     """
     start = time.monotonic()
     stack = nuclei_stack()
@@ -91,8 +91,8 @@ def _lines(
         yield from one.lines()
     yield f"{figure}: images, labels and heads side by side"
     yield (
-        f"score of {_STACK} against its truth, plane by plane: IoU {score['iou']:.3f},"
-        f" AP50 {score['ap50']:.3f}, F1 {score['f1']:.3f}"
+        f"score of {_STACK} against its truth, as objects in 3-D:"
+        f" IoU {score['iou']:.3f}, AP50 {score['ap50']:.3f}, F1 {score['f1']:.3f}"
         f" ({score['n_pred']} objects, {score['n_true']} true)"
     )
     yield f"all in {seconds:.1f} s"
@@ -104,16 +104,11 @@ def _write_inputs(folder: Path, stack: SyntheticImage) -> list[Path]:
     sizes = {"PhysicalSizeZ": z, "PhysicalSizeY": y, "PhysicalSizeX": x}
     units = {f"{name}Unit": "µm" for name in sizes}
     metadata = {"axes": stack.axes, **sizes, **units}
-    try:
+    with disk_errors(folder / _TISSUE):
         folder.mkdir(parents=True, exist_ok=True)
         iio.imwrite(folder / _TISSUE, skimage.data.immunohistochemistry())
         for name, data in ((_STACK, stack.data), (_TRUTH, stack.labels)):
             tifffile.imwrite(folder / name, data, ome=True, metadata=metadata)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: the images of the demo cannot be written ({error}); choose"
-            " another folder"
-        ) from error
     return [folder / _TISSUE, folder / _STACK]
 
 
@@ -140,12 +135,9 @@ def _row(done: Segmented, plane: tuple[int, ...]) -> list[Panel]:
 
 
 def _score(truth: LabelArray, found: LabelArray) -> dict[str, float]:
-    """Score a stack whose planes were segmented each on its own."""
-    per_plane = int(truth.max()) + 1
-    offsets = per_plane * np.arange(len(truth), dtype=np.int64)
-    true = np.where(truth > 0, truth + offsets[:, None, None], 0)
-    pixels = confusion_matrix(true > 0, found > 0, 2)
-    summary = summarise([ImageScore(pixels, match_instances(true, found))])
+    """Score a stack whose planes were segmented on their own and then joined."""
+    pixels = confusion_matrix(truth > 0, found > 0, 2)
+    summary = summarise([ImageScore(pixels, match_instances(truth, found))])
     # ap50 is TP / (TP + FP + FN), so this is F1 = 2 TP / (2 TP + FP + FN):
     f1 = 2 * summary["ap50"] / (1 + summary["ap50"])
     kept = {name: summary[name] for name in ("iou", "ap50", "n_true", "n_pred")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,9 @@ from rich.table import Table
 
 from napari_unetpp.cli._display import Display
 from napari_unetpp.cli._options import STDOUT
-from napari_unetpp.errors import OutputError
 from napari_unetpp.inference._evaluate import report, score_images
 from napari_unetpp.io import read_image, read_labels
+from napari_unetpp.io._disk import beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,14 +83,5 @@ def print_scores(scores: dict[str, Any]) -> None:
 
 def write_json(values: dict[str, Any], path: Path) -> None:
     """Write values to a JSON file, beside its place and then renamed."""
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
-    try:
+    with beside(path) as part:
         part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error}); check the folder and the free space"
-            " of its disk"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from napari_unetpp.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 
 class ExitCode(IntEnum):
@@ -32,6 +35,7 @@ class ExitCode(IntEnum):
     OUTPUT = 3
     DEVICE = 4
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 EXIT_CODES = """\b
@@ -41,7 +45,8 @@ Exit codes:
   2    bad input or usage
   3    output that cannot be written, or exists
   4    device that is not there, or is too small
-  130  interrupted (Ctrl-C)"""
+  130  interrupted (Ctrl-C)
+  143  terminated (SIGTERM), as by the time limit of a cluster"""
 
 EXPECTED = (UnetppError, ValidationError, MemoryError)
 """Errors that are shown as a message; all others are bugs and show where."""
@@ -81,11 +86,36 @@ def report(error: Exception) -> dict[str, str | int]:
     }
 
 
+class Terminated(KeyboardInterrupt):
+    """The system wants the program to end: the way out is that of Ctrl-C."""
+
+
 @contextmanager
-def exit_codes(*, as_json: bool = False) -> Iterator[None]:
-    """Turn expected errors and Ctrl-C inside the block into messages and exit codes."""
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that nothing half-done is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # cleaning up is not to be cut short
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def exit_codes(*, as_json: bool = False) -> Iterator[None]:
+    """Turn expected errors, Ctrl-C and SIGTERM into messages and exit codes."""
+    try:
+        yield
+    except Terminated:
+        typer.echo("terminated", err=True)
+        raise typer.Exit(ExitCode.TERMINATED) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED) from None

@@ -14,7 +14,8 @@ METRICS = """\b
 Metrics, averaged over the images unless they say pooled:
   iou         intersection over union of foreground against background
   mean_iou    mean of the IoU of all classes, background included
-  dice        2 |A and B| / (|A| + |B|) of the foreground
+  dice        2 |A and B| / (|A| + |B|) of the foreground; like iou, only of
+              models that know a background: not of one trained on scribbles
   ap50        objects: TP / (TP + FP + FN), a true object counting as found
               if a predicted one has an IoU of at least 0.5 with it; ap75, ...
   mean_ap     mean of ap50, ap55, ... ap90

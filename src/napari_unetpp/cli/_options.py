@@ -112,6 +112,14 @@ LabelFiles = Annotated[
         help=f"Their labels, in the same order. {_PAIRS}",
     ),
 ]
+Link = Annotated[
+    bool,
+    typer.Option(
+        "--link",
+        help="Join the objects of neighbouring Z planes into objects of the stack"
+        " (2-D models).",
+    ),
+]
 Format = Annotated[
     Literal["auto", "tif", "zarr"],
     typer.Option(

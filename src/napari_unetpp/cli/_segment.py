@@ -121,6 +121,13 @@ class Failed:
         """Return what --json shows."""
         return {"image": str(self.image), **report(self.error)}
 
+    def line(self) -> str:
+        """Return what a person reads: the image once, and why."""
+        why = message(self.error)
+        for name in (self.image, stem(self.image)):
+            why = why.removeprefix(f"{name}: ")
+        return f"failed: {self.image}: {why}"
+
 
 def parse_kinds(
     text: str | None, model: Model, settings: PredictionConfig
@@ -157,27 +164,41 @@ def check_task(model: Model, task: Task | None) -> None:
 
 
 def run(images: Sequence[Path], job: Job, *, as_json: bool) -> int:
-    """Segment images, print what was done, and return the exit code."""
+    """Segment images, print what was done, and return the exit code.
+
+    What was done and what failed is told also where an error, or Ctrl-C, ends the run.
+    """
     done: list[Segmented] = []
     failed: list[Failed] = []
-    with Display() as display:
-        for outcome in segment_images(images, job, display):
-            if isinstance(outcome, Failed):
-                failed.append(outcome)
-                continue
-            done.append(outcome)
-            if not as_json:
-                display.result(*outcome.lines())
-    for failure in failed:
-        typer.echo(f"failed: {failure.image}: {message(failure.error)}", err=True)
-    if as_json:
-        summary = {
-            "model": job.model.config.name,
-            "results": [one.summary() for one in done],
-            "failures": [one.summary() for one in failed],
-        }
-        typer.echo(json.dumps(summary, indent=2))
+    with_summary = as_json
+    try:
+        with Display() as display:
+            for outcome in segment_images(images, job, display):
+                if isinstance(outcome, Failed):
+                    failed.append(outcome)
+                    continue
+                done.append(outcome)
+                if not as_json:
+                    display.result(*outcome.lines())
+    except EXPECTED:
+        with_summary = False  # --json shows this error, and one document only
+        raise
+    finally:
+        for failure in failed:
+            typer.echo(failure.line(), err=True)
+        if with_summary:
+            typer.echo(_summary(job, done, failed))
     return exit_code(failed[0].error) if failed else ExitCode.DONE
+
+
+def _summary(job: Job, done: list[Segmented], failed: list[Failed]) -> str:
+    """Return what --json prints."""
+    summary = {
+        "model": job.model.config.name,
+        "results": [one.summary() for one in done],
+        "failures": [one.summary() for one in failed],
+    }
+    return json.dumps(summary, indent=2)
 
 
 def segment_images(

@@ -13,7 +13,8 @@ import numpy as np
 from napari_unetpp.arrays import (
     IGNORE,
     LabelRule,
-    check_labels,
+    align_labels,
+    canonical,
     labelled_mask,
     to_class_index,
 )
@@ -33,7 +34,7 @@ from napari_unetpp.nn._metrics import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from napari_unetpp._types import LabelArray
+    from napari_unetpp._types import LabelArray, LazyArray
     from napari_unetpp.arrays import Image
     from napari_unetpp.config import ModelConfig
     from napari_unetpp.inference._results import Prediction
@@ -121,9 +122,14 @@ def score_images(
             f"mode={settings.mode!r} computes one head, but all are scored; leave the"
             " mode accurate, whose report holds every head too"
         )
+    network = model.config.network
     for image, labels in images:
+        read = canonical(
+            image, network.spatial_dims, model.config.channels, network.in_channels
+        )
+        aligned = align_labels(labels, read)
         prediction = result_of(predict_image(image, model, settings, _RUN))
-        truth = _Truth.of(labels, prediction, model.config, unlabelled)
+        truth = _Truth.of(aligned, image.name, model.config, unlabelled)
         heads = zip(prediction.head_names, prediction.heads, strict=True)
         yield ScoredImage(
             image.name,
@@ -146,7 +152,7 @@ def report(scored: Sequence[ScoredImage], config: ModelConfig) -> dict[str, Any]
             {"name": name, **_measures([each.heads[name] for each in scored], config)}
             for name in scored[0].heads
         ],
-        "images": [_row(each) for each in scored],
+        "images": [_row(each, config) for each in scored],
     }
 
 
@@ -159,22 +165,13 @@ class _Truth:
 
     @classmethod
     def of(
-        cls,
-        labels: Image,
-        prediction: Prediction,
-        config: ModelConfig,
-        unlabelled: int | None,
+        cls, labels: LazyArray, name: str, config: ModelConfig, unlabelled: int | None
     ) -> _Truth:
-        """Check and read the labels that belong to a prediction."""
-        data: Any = labels.data
-        order = [labels.axes.find(letter) for letter in prediction.axes]
-        if sorted(order) == list(range(data.ndim)):
-            data = data.transpose(order)
-        check_labels(data, prediction.shape, labels.name)
-        values = np.asarray(data[...]).astype(np.int64)
+        """Read labels that lie as the prediction does."""
+        values = np.asarray(labels[...]).astype(np.int64)
         rule = LabelRule(label_values(config), unlabelled)
         if config.task == "classes":
-            return cls(to_class_index(values, rule), config)
+            return cls(to_class_index(values, rule, name), config)
         return cls(np.where(labelled_mask(values, rule), values, IGNORE), config)
 
     def score(self, prediction: Prediction) -> ImageScore:
@@ -193,7 +190,9 @@ class _Truth:
 
 def _measures(scores: list[ImageScore], config: ModelConfig) -> dict[str, Any]:
     """Summarise the scores of one head, with the IoU of the classes if it has them."""
-    measures: dict[str, Any] = dict(summarise(scores))
+    measures: dict[str, Any] = dict(
+        summarise(scores, background=_has_background(config))
+    )
     if config.task == "classes":
         total = np.sum([score.confusion for score in scores], axis=0)
         iou = [None if np.isnan(value) else float(value) for value in class_iou(total)]
@@ -202,8 +201,13 @@ def _measures(scores: list[ImageScore], config: ModelConfig) -> dict[str, Any]:
     return measures
 
 
-def _row(scored: ScoredImage) -> dict[str, Any]:
+def _has_background(config: ModelConfig) -> bool:
+    """Whether class 0 is all that is not looked for, rather than a class as others."""
+    return len(config.class_names) == 1 or config.class_names[0] == "background"
+
+
+def _row(scored: ScoredImage, config: ModelConfig) -> dict[str, Any]:
     """Return what is reported of one image."""
-    measures = summarise([scored.accurate])
+    measures = summarise([scored.accurate], background=_has_background(config))
     kept = {name: measures[name] for name in _ROW if name in measures}
     return {"name": scored.name, "shape": list(scored.shape), **kept}

@@ -12,6 +12,7 @@ from napari_unetpp.arrays import from_class_index, label_dtype
 from napari_unetpp.inference._events import BlockDone
 from napari_unetpp.inference._instances import BLOCKS, segment_instances
 from napari_unetpp.inference._lazy import read
+from napari_unetpp.inference._linking import link_planes
 from napari_unetpp.inference._results import Segmentation
 from napari_unetpp.inference._scratch import (
     finished_labels,
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 
 
 def label(
-    prediction: Prediction, model: ModelConfig, run_id: str, folder: Path | None = None
+    prediction: Prediction,
+    model: ModelConfig,
+    run_id: str,
+    folder: Path | None = None,
+    *,
+    link: bool = False,
 ) -> Generator[BlockDone, None, Segmentation]:
     """Make labels of a complete prediction.
 
@@ -46,6 +52,8 @@ def label(
         Stands in the events.
     folder : Path, optional
         Folder for the labels; without it they are in memory if they are small.
+    link : bool
+        Join the objects of neighbouring Z planes, where Z is looped over.
 
     Yields
     ------
@@ -64,14 +72,19 @@ def label(
     blocks = BLOCKS[model.network.spatial_dims]
     loops = (1,) * (len(prediction.shape) - len(blocks.edges))
     chunks = loops + blocks.edges
+    n_objects: int | None = None
     with disk_errors(scratch_parent(folder)):  # full while labels are written
         if model.task == "instances":
             labels = new_labels(prediction.shape, np.uint32, chunks, folder)
-            n_objects: int | None = yield from segment_instances(
+            n_objects = yield from segment_instances(
                 prediction.mean, model.instances, labels, run_id, blocks
             )
+            if link and "Z" in prediction.axes[: len(loops)]:
+                axis = prediction.axes.index("Z")
+                n_objects = yield from link_planes(
+                    labels, axis, n_objects, run_id, blocks.edges
+                )
         else:
-            n_objects = None
             dtype = label_dtype(label_values(model))
             labels = new_labels(prediction.shape, dtype, chunks, folder)
             yield from _paint_classes(prediction, model, labels, run_id)

@@ -242,7 +242,11 @@ def read_tile(plan: Plan, tile: Tile) -> FloatArray:
     )
     found = read(plan.canonical.data, (*tile.loop, slice(None), *slices(inside)))
     pixels = normalise(
-        found, plan.intensity, plan.model.intensity, plan.settings.nonfinite
+        found,
+        plan.intensity,
+        plan.model.intensity,
+        plan.settings.nonfinite,
+        plan.canonical.image.name,
     )
     missing = [
         (0, stop - end) for (_, stop), (_, end) in zip(tile.outer, inside, strict=True)

@@ -18,24 +18,28 @@ _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says while `path` is written into an `OutputError`."""
+def disk_errors(path: Path, cure: str = "") -> Iterator[None]:
+    """Turn what the system says while `path` is written into an `OutputError`.
+
+    Its message ends in `cure`, or in what helps with most results.
+    """
     try:
         yield
     except OutputError:
         raise
     except OSError as error:
-        raise OutputError(_message(error, path)) from error
+        raise OutputError(_message(error, path, cure)) from error
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
+def beside(path: Path, cure: str = "") -> Iterator[Path]:
     """Yield a path to write to; it takes the place of `path` when all went well.
 
     So `path` never holds half a result, and an interrupted run leaves nothing behind.
+    Errors are those of `disk_errors`.
     """
     part = path.with_name(f"{path.name}.part-{os.getpid()}")
-    with disk_errors(path):
+    with disk_errors(path, cure):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield part
@@ -63,16 +67,20 @@ def _replace(part: Path, path: Path) -> None:
     remove(old)
 
 
-def _message(error: OSError, path: Path) -> str:
+def _message(error: OSError, path: Path, cure: str) -> str:
     """Return what went wrong with `path`, the rule and the cure."""
     if error.errno not in _FULL:
-        return (
-            f"{path} cannot be written ({error.strerror or error}); choose a folder"
-            " that exists or can be made, and that you may write to"
+        cure = cure or (
+            "choose a folder that exists or can be made, and that you may write to"
         )
+        why = error.strerror or error
+        for parent in path.parents:
+            if parent.exists() and not parent.is_dir():
+                why = f"{parent} is a file, not a folder"
+        return f"{path} cannot be written ({why}); {cure}"
     folder = next((p for p in path.parents if p.exists()), path)
     free = shutil.disk_usage(folder).free
     return (
         f"no room to write {path} ({error.strerror}): {free / 2**20:.0f} MiB are free"
-        " there; free some, or choose a folder on another disk"
+        f" there; {cure or 'free some, or choose a folder on another disk'}"
     )

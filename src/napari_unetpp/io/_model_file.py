@@ -18,6 +18,7 @@ from safetensors.torch import save
 
 from napari_unetpp.config import ModelConfig, wrong_settings
 from napari_unetpp.errors import ModelFileError, OutputError, OutputExistsError
+from napari_unetpp.io._disk import beside
 from napari_unetpp.nn import Model
 
 if TYPE_CHECKING:
@@ -62,17 +63,8 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
         for name, value in model.network.state_dict().items()
     }
     metadata = {_KEY: model.config.model_dump_json(), _VERSION_KEY: _VERSION}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with beside(path) as part:
         part.write_bytes(save(weights, metadata))
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: the model could not be written ({error}); check the folder and"
-            " the free space of its disk"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

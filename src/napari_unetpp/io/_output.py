@@ -4,7 +4,8 @@ TIFF files are OME-TIFF, deflated in strips, which ImageJ, napari and tifffile r
 OME-Zarr 0.5 folder holds all results of an image::
 
     <stem>.ome.zarr/            multiscales: the first of those below, so that it opens
-      mean/ uncertainty/ heads/   images of their own
+      mean/ uncertainty/ heads/   images of their own (or heads/1/, heads/2/, ...:
+                                  OME-Zarr allows five axes, so six are one each)
       labels/labels/              labels, with image-label metadata
 """
 

@@ -33,11 +33,12 @@ def image_range(
     Raises
     ------
     ImageError
-        If the pixels are not finite or all the same.
+        If the pixels are not finite or all the same; the message names the image.
     """
     sample = sample_intensities(canonical)
     n_pixels = math.prod(canonical.result_shape)
-    return intensity_range(sample, config, nonfinite, sample.shape[1] < n_pixels)
+    sampled = sample.shape[1] < n_pixels
+    return intensity_range(sample, config, nonfinite, sampled, canonical.image.name)
 
 
 def sample_intensities(

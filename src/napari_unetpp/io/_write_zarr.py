@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -11,7 +12,7 @@ from zarr.codecs import BloscCodec
 from napari_unetpp.arrays import PIXEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_unetpp.io._result import Result
@@ -25,18 +26,36 @@ def write_ome_zarr(results: Sequence[Result], path: Path) -> None:
     """Write `results` to the new folder `path`.
 
     OME-Zarr wants time first, then channels, then space, so axes are re-ordered: the
-    axis of heads stands behind T.
+    axis of heads stands behind T. Where there are classes too, each head is an image of
+    its own: OME-Zarr knows no axis of heads, and allows five axes at most.
     """
     ordered = sorted(results, key=lambda result: _ORDER.index(result.kind))
+    images = [image for result in ordered for image in _images(result)]
     root = zarr.open_group(path, mode="w-", zarr_format=3)
-    for result in ordered:
-        place = "labels/labels" if result.kind == "labels" else result.kind
-        _write_image(root, place, _reordered(result))
+    for place, result in images:
+        _write_image(root, place, result)
     if any(result.kind == "labels" for result in results):
         root["labels"].attrs["ome"] = {"version": _VERSION, "labels": ["labels"]}
-    first = ordered[0]
-    place = "labels/labels" if first.kind == "labels" else first.kind
-    root.attrs["ome"] = _metadata(_reordered(first), f"{place}/0")
+    place, first = images[0]
+    root.attrs["ome"] = _metadata(first, f"{place}/0")
+
+
+def _images(result: Result) -> Iterator[tuple[str, Result]]:
+    """Yield the images that a result makes, and the group of each."""
+    place = "labels/labels" if result.kind == "labels" else result.kind
+    if result.axes[0] != "H":
+        yield place, _reordered(result)
+        return
+    for head in range(result.data.shape[0]):
+        one = replace(
+            result,
+            data=result.data[head],
+            axes=result.axes[1:],
+            scale=result.scale[1:],
+            units=result.units[1:],
+            translate=result.translate[1:],
+        )
+        yield f"{place}/{head + 1}", _reordered(one)
 
 
 def _write_image(root: Any, place: str, result: Result) -> None:

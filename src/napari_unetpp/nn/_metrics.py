@@ -3,8 +3,8 @@
 All of them come from two records of an image, which add up over images:
 
 * a confusion matrix of pixels, rows the truth and columns the prediction. Class 0 is
-  the background, every other class is foreground; pixels that carry -1 in either map
-  are ignored: they are in no sum.
+  the background, if there is one, and every other class is foreground; pixels that
+  carry -1 in either map are ignored: they are in no sum.
 * the intersections over union (IoU) of all pairs of a true and a predicted object that
   share a pixel.
 
@@ -200,8 +200,18 @@ class ImageScore:
     instances: InstanceMatch | None = None
 
 
-def summarise(scores: Sequence[ImageScore]) -> dict[str, float]:
+def summarise(
+    scores: Sequence[ImageScore], *, background: bool = True
+) -> dict[str, float]:
     """Compute all measures over the images of `scores`, of which there is at least one.
+
+    Parameters
+    ----------
+    scores : sequence of ImageScore
+        One for each image.
+    background : bool
+        Whether class 0 is the background. If it is a class like any other, there is no
+        foreground, and ``iou``, ``pooled_iou`` and ``dice`` are left out.
 
     Returns
     -------
@@ -221,12 +231,16 @@ def summarise(scores: Sequence[ImageScore]) -> dict[str, float]:
     """
     total: IntArray = np.sum([score.confusion for score in scores], axis=0)
     summary = {
-        "iou": _mean([foreground_iou(score.confusion) for score in scores]),
-        "pooled_iou": foreground_iou(total),
         "mean_iou": _mean([mean_iou(score.confusion) for score in scores]),
         "pooled_mean_iou": mean_iou(total),
-        "dice": _mean([dice(score.confusion) for score in scores]),
     }
+    if background:
+        foreground = {
+            "iou": _mean([foreground_iou(score.confusion) for score in scores]),
+            "pooled_iou": foreground_iou(total),
+            "dice": _mean([dice(score.confusion) for score in scores]),
+        }
+        summary = foreground | summary
     matches = [score.instances for score in scores if score.instances is not None]
     return summary | (_summarise_instances(matches) if matches else {})
 

@@ -10,9 +10,8 @@ import torch
 
 from napari_unetpp.arrays import (
     IGNORE,
-    Canonical,
+    align_labels,
     canonical,
-    check_labels,
     normalise,
     to_class_index,
 )
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_unetpp.arrays import Image, LabelRule
-    from napari_unetpp.config import Task
+    from napari_unetpp.config import Nonfinite, Task
 
 Size = Literal["small", "base", "paper"]
 
@@ -133,7 +132,10 @@ def warm_start(start: Model, base: Model) -> tuple[Model, int]:
 
 
 def make_pairs(
-    items: Sequence[LabelledImage], model: ModelConfig, rule: LabelRule
+    items: Sequence[LabelledImage],
+    model: ModelConfig,
+    rule: LabelRule,
+    nonfinite: Nonfinite = "error",
 ) -> list[list[TrainingPair]]:
     """Return the normalised planes or stacks of every image that are labelled.
 
@@ -143,8 +145,10 @@ def make_pairs(
         If labels do not fit their image, or nothing is labelled.
     AxesError
         If the model does not take an image's axes or channels.
+    ImageError
+        If pixels are not finite and `nonfinite` is ``"error"``.
     """
-    pairs = [list(_pairs_of(item, model, rule)) for item in items]
+    pairs = [list(_pairs_of(item, model, rule, nonfinite)) for item in items]
     if not any(pairs):
         raise LabelsError("no labelled pixel in any image: label some first")
     return [of_image for of_image in pairs if of_image]
@@ -203,44 +207,33 @@ def _part(pair: TrainingPair, axis: int, start: int, stop: int | None) -> Traini
 
 
 def _pairs_of(
-    item: LabelledImage, model: ModelConfig, rule: LabelRule
+    item: LabelledImage, model: ModelConfig, rule: LabelRule, nonfinite: Nonfinite
 ) -> Iterator[TrainingPair]:
     """Yield a pair for every plane (2-D) or stack (3-D) that is labelled."""
     network = model.network
     image = canonical(
         item.image, network.spatial_dims, model.channels, network.in_channels
     )
-    labels = _aligned_labels(item, image)
-    intensity = image_range(image, model.intensity)
+    labels = align_labels(item.labels, image)
+    intensity = image_range(image, model.intensity, nonfinite)
     for loop in np.ndindex(image.loop_shape):
-        truth = _truth(np.asarray(labels[loop]), model.task, rule)
+        truth = _truth(np.asarray(labels[loop]), model.task, rule, item.image.name)
         if (truth < 0).all():
             continue
-        pixels = normalise(np.asarray(image.data[loop]), intensity, model.intensity)
+        found = np.asarray(image.data[loop])
+        pixels = normalise(
+            found, intensity, model.intensity, nonfinite, item.image.name
+        )
         where = f" {image.loop_axes}={loop}" if loop else ""
         yield TrainingPair(pixels, truth, f"{item.image.name}{where}")
 
 
-def _aligned_labels(item: LabelledImage, image: Canonical) -> Any:
-    """Return labels in the order of the image's result axes, checked against it."""
-    labels, name = item.labels, f"labels of {item.image.name}"
-    axes = labels.axes
-    if labels.axes_guessed and labels.data.ndim == len(image.result_axes):
-        # No metadata names the axes of a mask: they are the image's, less channels.
-        axes = item.image.axes.replace("C", "")
-    data: Any = labels.data
-    if set(axes) == set(image.result_axes):
-        data = data.transpose([axes.index(a) for a in image.result_axes])
-    check_labels(data, image.result_shape, name)
-    return data
-
-
 def _truth(
-    labels: npt.NDArray[np.integer[Any]], task: Task, rule: LabelRule
+    labels: npt.NDArray[np.integer[Any]], task: Task, rule: LabelRule, name: str
 ) -> npt.NDArray[np.int64]:
     """Return object numbers or class indices, negative where nothing is labelled."""
     if task == "classes":
-        return to_class_index(labels, rule)
+        return to_class_index(labels, rule, name)
     truth = labels.astype(np.int64)
     if rule.unlabelled is not None:
         truth[labels == rule.unlabelled] = IGNORE

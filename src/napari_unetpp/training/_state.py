@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from napari_unetpp.errors import OutputError, TrainingError
+from napari_unetpp.errors import TrainingError
+from napari_unetpp.io._disk import beside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,8 +80,13 @@ class TrainingState:
         return True
 
     def save(self, path: Path, fingerprint: str) -> None:
-        """Write the state beside its place, then rename."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        """Write the state beside its place, then rename.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written; the last checkpoint, if there is one, is kept.
+        """
         content = {
             "fingerprint": fingerprint,
             "network": self.network.state_dict(),
@@ -90,16 +95,14 @@ class TrainingState:
             "best_weights": self.best_weights,
             "numbers": {name: getattr(self, name) for name in _NUMBERS},
         }
-        try:
-            torch.save(content, part)
-            part.replace(path)
-        except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError
-            raise OutputError(
-                f"{path}: the checkpoint could not be written ({error}); free space on"
-                " its disk and go on with resume"
-            ) from error
-        finally:
-            part.unlink(missing_ok=True)
+        cure = "free space and start again"
+        if path.exists():
+            cure = (
+                "the last checkpoint is kept: free space and go on with it"
+                " (resume=True, --resume)"
+            )
+        with beside(path, cure) as part, part.open("wb") as file:
+            _write(content, file)
 
     def load(self, path: Path, fingerprint: str) -> None:
         """Go on from a state that `save` wrote for the same run.
@@ -143,6 +146,16 @@ _DAMAGE = (
 """What torch raises, or we, when a file is no checkpoint of ours."""
 
 _NUMBERS = ("step", "epoch", "seconds", "best_score", "best_epoch", "history")
+
+
+def _write(content: dict[str, Any], file: BinaryIO) -> None:
+    """Write as torch does, but raise what stopped it, which torch hides."""
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:  # from closing an archive that is incomplete
+        if isinstance(error.__context__, OSError | KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 def _moving_average(decay: float) -> Any:

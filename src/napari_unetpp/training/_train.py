@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
     from pydantic import JsonValue
 
-    from napari_unetpp.config import Task, TrainingConfig
+    from napari_unetpp.config import Nonfinite, Task, TrainingConfig
     from napari_unetpp.nn import Model
     from napari_unetpp.training._events import TrainingEvent
     from napari_unetpp.training._prepare import Size
@@ -46,6 +46,9 @@ def train_model(
     size: Size = "base",
     spatial_dims: Literal[2, 3] | None = None,
     settings: TrainingConfig,
+    axes: str | None = None,
+    channel: int | None = None,
+    nonfinite: Nonfinite = "error",
     output: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -63,34 +66,28 @@ def train_model(
         The best one.
     """
     path, checkpoint = _outputs(output, resume=resume, overwrite=overwrite)
-    items = _items(images, labels)
+    items = _items(images, labels, axes, channel)
     rule = infer_rule([item.labels.data for item in items], task, unlabelled)
-    name = path.stem if path else "model"
     model = new_model(
         items,
         task,
         rule,
         size=size,
         spatial_dims=spatial_dims,
-        name=name,
+        name=path.stem if path else "model",
         seed=settings.seed,
     )
     kept = 0
     if base is not None:
         model, kept = warm_start(model, base)
-    pairs = make_pairs(items, model.config, rule)
+    pairs = make_pairs(items, model.config, rule, nonfinite)
     data = split(pairs, settings.validation_fraction, settings.seed)
     settings = _fitted(settings, model, [p.labels.shape for p in data.pairs])
     for event in fit(
         model, data, settings, device, checkpoint=checkpoint, resume=resume
     ):
         if isinstance(event, TrainingFinished):
-            made_from: dict[str, JsonValue] = {
-                "images": [item.image.name for item in items],
-                "base": base.config.name if base else None,
-                "weights_kept": kept,
-            }
-            event = _recorded(event, made_from)
+            event = _recorded(event, items, base, kept)
             model = event.model
             if path is not None:
                 save_model(model, path, overwrite=overwrite)
@@ -121,15 +118,21 @@ def _outputs(
     return path, checkpoint
 
 
-def _items(images: Sequence[object], labels: Sequence[object]) -> list[LabelledImage]:
+def _items(
+    images: Sequence[object],
+    labels: Sequence[object],
+    axes: str | None,
+    channel: int | None,
+) -> list[LabelledImage]:
     """Open every image with its labels, in the order they are given."""
     if len(images) != len(labels) or not images:
         raise LabelsError(
             f"{len(images)} images and {len(labels)} labels: give one labels file or"
             " layer for each image, in the same order"
         )
+    of_labels = axes and axes.upper().replace("C", "")
     return [
-        LabelledImage(as_image(image), read_labels(label))
+        LabelledImage(as_image(image, axes, channel), read_labels(label, of_labels))
         for image, label in zip(images, labels, strict=True)
     ]
 
@@ -150,10 +153,18 @@ def _fitted(
 
 
 def _recorded(
-    event: TrainingFinished, made_from: dict[str, JsonValue]
+    event: TrainingFinished,
+    items: Sequence[LabelledImage],
+    base: Model | None,
+    kept: int,
 ) -> TrainingFinished:
     """Return the event with where the model came from written into its record."""
-    record = {**event.record, **made_from}
+    record: dict[str, JsonValue] = {
+        **event.record,
+        "images": [item.image.name for item in items],
+        "base": base.config.name if base else None,
+        "weights_kept": kept,
+    }
     config = event.model.config.model_copy(update={"training": record})
     model = dataclasses.replace(event.model, config=config)
     return dataclasses.replace(event, model=model, record=record)
