@@ -70,7 +70,7 @@ def picture_stack() -> None:
     shown = [la for la in viewer.layers if " | " in la.name and la is not labels]
     for layer in shown:
         layer.visible = True
-    viewer.grid.enabled = True
+    viewer.canvas.grid.enabled = True
     viewer.reset_view()
     save(viewer, "heads.png")
     viewer.close()
