@@ -211,6 +211,15 @@ def test_a_layer_keeps_its_place(model_file, squares):
     assert result.n_objects == TRUE_SQUARES
 
 
+def test_results_fit_on_a_line_of_the_console(model_file, squares):
+    result = napari_unetpp.segment(squares, model_file, device="cpu")
+    shown = repr(result)
+    assert f"{TRUE_SQUARES} objects" in shown
+    assert "by small" in shown
+    assert "head 1, head 2" in shown
+    assert len(shown) < 250
+
+
 def test_evaluate_scores_a_perfect_model(model_file, squares):
     labels = np.asarray(napari_unetpp.segment(squares, model_file).labels)
     scores = napari_unetpp.evaluate([squares], [labels], model_file, device="cpu")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_unetpp._napari import is_result
 from napari_unetpp.cli import main
 from napari_unetpp.io import save_model
 
@@ -51,6 +52,7 @@ def test_dropped_on_the_viewer_results_become_layers(
     assert [layer.visible for layer in viewer.layers] == [False] * 3 + [True] * 2
     assert viewer.layers["cells | uncertainty"].contrast_limits[1] <= 0.5
     viewer.layers["cells | labels"].paint((0, 5, 5), 1)
+    assert all(is_result(layer) for layer in viewer.layers)  # no panel offers them
 
 
 def test_every_class_of_every_head_is_a_layer(small_model, tmp_path):

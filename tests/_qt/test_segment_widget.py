@@ -379,9 +379,9 @@ def core_threads() -> list[str]:
 
 def start_long_run(viewer: Viewer, panel: SegmentWidget, qtbot: Any) -> None:
     """Start a run that would take minutes, and wait until it is under way."""
-    panel.form.advanced.fields["tile"].setValue(16)
+    panel.form.advanced.fields["tile"].setValue(64)
     panel.segment_whole()
-    qtbot.waitUntil(lambda: panel.run_bar.bar.value() > 1, timeout=60_000)
+    qtbot.waitUntil(lambda: panel.run_bar.bar.value() > 0, timeout=60_000)
     assert core_threads()
 
 
@@ -462,3 +462,28 @@ def test_panel_fits_a_small_screen(
     hint = panel.minimumSizeHint()
     assert hint.width() <= 330
     assert hint.height() <= 560
+
+
+@pytest.mark.parametrize("where", [-10_000, 10_000])
+def test_image_out_of_view_is_told(
+    squares: Squares, viewer: Viewer, open_panel: Open, qtbot: Any, where: int
+) -> None:
+    layer = viewer.add_image(squares(), name="cells")
+    panel = open_panel(viewer)
+    viewer.scene.camera.center = (0, where, where)
+    qtbot.waitUntil(lambda: not np.diff(layer.corner_pixels, axis=0).any())
+    panel.segment_view()
+    assert not panel.is_running
+    assert "no pixel of 'cells' is in view" in panel.run_bar.text.text()
+
+
+def test_error_goes_when_something_is_changed(
+    viewer: Viewer, open_panel: Open, wait_for_end: Wait
+) -> None:
+    viewer.add_image(np.full((40, 50), 7, np.uint8), name="flat")
+    panel = open_panel(viewer)
+    panel.segment_whole()
+    wait_for_end(panel)
+    assert "same value (7)" in panel.run_bar.text.text()
+    panel.form.how.fields["level"].setValue(1)
+    assert panel.run_bar.text.text() == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -105,3 +107,59 @@ def test_quit_closes_the_generator_in_its_own_thread(qtbot: Any) -> None:
     qtbot.waitUntil(lambda: receiver.ended)
     assert receiver.sent[-1].event == Cancelled()
     assert closed == begun
+
+
+def test_error_after_quit_is_no_error(qtbot: Any, caplog: Any) -> None:
+    receiver = Receiver()
+    go_on = threading.Event()
+
+    def events() -> Generator[int, None, None]:
+        yield 1
+        go_on.wait(20)
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    worker = start_run(None, events, 1, receiver.receive)
+    qtbot.waitUntil(lambda: bool(receiver.sent))
+    worker.quit()
+    go_on.set()
+    qtbot.waitUntil(lambda: receiver.ended)
+    assert receiver.sent[-1].event == Cancelled()
+    assert not caplog.records
+
+
+_SCRIPT = """
+import time
+from qtpy.QtCore import QObject, Slot
+from qtpy.QtWidgets import QApplication
+from napari_unetpp._qt._workers import start_run
+
+class Receiver(QObject):
+    sent = False
+
+    @Slot(object)
+    def receive(self, sent):
+        self.sent = True
+
+def events():
+    while True:
+        yield
+        time.sleep(0.5)
+
+app = QApplication([])
+receiver = Receiver()
+start_run(None, events, 1, receiver.receive)
+while not receiver.sent:
+    app.processEvents()
+"""
+
+
+def test_process_ends_quietly_while_a_run_goes_on() -> None:
+    """A script without an event loop, or IPython: Qt goes before the thread would."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _SCRIPT],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unetpp._napari._layers import LABELS, MEAN, UNCERTAINTY, appearance
+from napari_unetpp._napari._layers import (
+    KEY,
+    LABELS,
+    MEAN,
+    UNCERTAINTY,
+    appearance,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -87,6 +93,7 @@ def _layer(image: Image, kind: str, name: str) -> LayerData:
         "translate": image.translate or (0.0,) * len(image.axes),
         "units": image.units,
         "axis_labels": tuple(image.axes),
+        "metadata": {KEY: {"result": kind}},  # so that panels do not offer it
     }
     data: Any = image.data
     if kind == LABELS:

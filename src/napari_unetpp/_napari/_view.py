@@ -141,10 +141,16 @@ def _current_index(
 
 
 def _corners(layer: Image, shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
-    """Return the first and one past the last visible pixel of level 0, (2, axes)."""
+    """Return the first and one past the last visible pixel of level 0, (2, axes).
+
+    They are the same along an axis on which the canvas lies beside the image: napari
+    moves both corners to its nearest edge then.
+    """
     corners = np.array(layer.corner_pixels)[:, : len(shape)].astype(float)
+    beside = (corners[0] == corners[1]) & (np.array(shape) > 1)
     if layer.multiscale:
         corners = corners * np.array(layer.downsample_factors[layer.data_level])
     start, last = np.floor(corners[0]), np.ceil(corners[1])
-    visible: npt.NDArray[np.intp] = np.clip([start, last + 1], 0, shape).astype(int)
+    stop = np.where(beside, start, last + 1)
+    visible: npt.NDArray[np.intp] = np.clip([start, stop], 0, shape).astype(int)
     return visible

@@ -80,6 +80,11 @@ class RunBar(QWidget):  # type: ignore[misc]
         self.cancel.hide()
         self._say(text, error=error)
 
+    def forget_error(self) -> None:
+        """Take an error away that may no longer hold."""
+        if self.text.styleSheet():
+            self.stop("")
+
     def _say(self, text: str, *, error: bool) -> None:
         self.text.setStyleSheet(_ERROR_STYLE if error else "")
         self.text.setText(text)

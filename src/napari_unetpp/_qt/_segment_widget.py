@@ -63,7 +63,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._began = 0.0
         self.form = SegmentForm(napari_viewer, self._preferences)
         self.form.model_changed.connect(self._describe_model)
-        self.form.changed.connect(self._update_buttons)
+        self.form.changed.connect(self._form_changed)
         self.view_button = QPushButton("This view")
         self.view_button.setToolTip(
             "Segment what the canvas shows of the plane it shows; pixels around it are"
@@ -204,6 +204,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         """Draw what is left of an earlier run."""
         while self._shown is not None and self._shown.step():
             pass
+
+    @Slot()  # type: ignore[untyped-decorator]
+    def _form_changed(self) -> None:
+        """Forget what was wrong before: it may have been put right."""
+        self.run_bar.forget_error()
+        self._update_buttons()
 
     def _update_buttons(self) -> None:
         ready = not self.is_running and not self.form.problem

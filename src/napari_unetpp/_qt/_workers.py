@@ -7,6 +7,7 @@ and memory of the core stay behind. `EventWorker` does neither.
 
 from __future__ import annotations
 
+import atexit
 import logging
 from contextlib import closing
 from dataclasses import dataclass
@@ -104,6 +105,8 @@ class EventWorker(GeneratorWorker):  # type: ignore[misc]
                         return Cancelled()
                     self._send(event)
         except Exception as error:  # noqa: BLE001 - the one place that catches all
+            if self.abort_requested:  # Python may be ending: nothing can run then
+                return Cancelled()
             if not isinstance(error, UnetppError):
                 _log.error("a background run failed", exc_info=error)
             return Failed(error)
@@ -111,6 +114,16 @@ class EventWorker(GeneratorWorker):  # type: ignore[misc]
 
     def _send(self, event: Any) -> None:
         self.yielded.emit(Sent(self._run, event))
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Wait for runs before Qt goes: a thread that outlives it aborts the process.
+
+    napari waits when its event loop ends; a script or IPython may have no such loop.
+    """
+    if EventWorker._worker_set:
+        EventWorker.await_workers()
 
 
 def start_run(

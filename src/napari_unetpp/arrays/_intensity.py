@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NONFINITE_CURE = (
     "repair them, or take them as background with --nonfinite background"
-    " (nonfinite='background')"
+    " (nonfinite='background'; in the panel under Advanced)"
 )
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prediction:
     """Probabilities of every head for an image.
 
@@ -54,6 +54,13 @@ class Prediction:
     name: str
     model_name: str
 
+    def __repr__(self) -> str:
+        sizes = " x ".join(map(str, self.shape))
+        return (
+            f"Prediction({self.name!r} by {self.model_name}: {self.axes} {sizes};"
+            f" {', '.join(self.head_names)}; classes {', '.join(self.class_names)})"
+        )
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Size along each of `axes` in pixels."""
@@ -70,7 +77,7 @@ class Prediction:
         return _foreground(self.heads.swapaxes(0, 1))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Segmentation:
     """Labels of an image, and the prediction that they come from.
 
@@ -88,6 +95,10 @@ class Segmentation:
     labels: npt.NDArray[np.unsignedinteger] | da.Array
     prediction: Prediction
     n_objects: int | None
+
+    def __repr__(self) -> str:
+        n = "classes" if self.n_objects is None else f"{self.n_objects} objects"
+        return f"Segmentation({n}, labels {self.labels.dtype}; {self.prediction!r})"
 
     @property
     def axes(self) -> str:
