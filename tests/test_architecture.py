@@ -20,6 +20,7 @@ HEAVY = ("torch", "dask", "zarr", "napari", "qtpy", "PyQt6", "PySide6", "skimage
 PUBLIC = {
     "Model",
     "Prediction",
+    "SavedSegmentation",
     "Segmentation",
     "UNetPlusPlus",
     "__version__",
@@ -28,7 +29,9 @@ PUBLIC = {
     "predict",
     "save_model",
     "segment",
+    "segment_to",
     "segmenting",
+    "segmenting_to",
     "train",
     "training",
 }

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
         load_model,
         predict,
         segment,
+        segment_to,
         segmenting,
+        segmenting_to,
         train,
         training,
     )
-    from napari_unetpp.inference import Prediction, Segmentation
+    from napari_unetpp.inference import (
+        Prediction,
+        SavedSegmentation,
+        Segmentation,
+    )
     from napari_unetpp.io import save_model
     from napari_unetpp.nn import Model, UNetPlusPlus
 
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Model",
     "Prediction",
+    "SavedSegmentation",
     "Segmentation",
     "UNetPlusPlus",
     "__version__",
@@ -36,7 +43,9 @@ __all__ = [
     "predict",
     "save_model",
     "segment",
+    "segment_to",
     "segmenting",
+    "segmenting_to",
     "train",
     "training",
 ]
@@ -44,6 +53,7 @@ __all__ = [
 _HOMES = {
     "Model": "nn",
     "Prediction": "inference",
+    "SavedSegmentation": "inference",
     "Segmentation": "inference",
     "UNetPlusPlus": "nn",
     "evaluate": "api",
@@ -51,7 +61,9 @@ _HOMES = {
     "predict": "api",
     "save_model": "io",
     "segment": "api",
+    "segment_to": "api",
     "segmenting": "api",
+    "segmenting_to": "api",
     "train": "api",
     "training": "api",
 }

@@ -6,6 +6,7 @@ Nothing here computes; a setting that is out of range is refused when it is buil
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal, Self
 
 from pydantic import (
@@ -14,6 +15,7 @@ from pydantic import (
     Field,
     JsonValue,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -24,6 +26,7 @@ Task = Literal["instances", "classes"]
 Mode = Literal["accurate", "fast"]
 Channels = Literal["grey", "as_is"]
 Nonfinite = Literal["error", "background"]
+OutputKind = Literal["labels", "mean", "heads", "uncertainty"]
 
 INSTANCE_CLASSES = ("background", "interior", "boundary")
 """What the heads of an instance model learn, in the order of their channels."""
@@ -169,6 +172,64 @@ class PredictionConfig(Settings):
     """NaN and infinite pixels: refuse the image, or take them as background."""
     link: bool = False
     """2-D instance models: join the objects of neighbouring Z planes."""
+    memory: int | None = Field(default=None, ge=1)
+    """Bytes of main memory that a run may take, or a text such as "4 GB"; ``None``
+    takes what is usual."""
+    skip_bad: bool = False
+    """Pieces of the image that cannot be read: refuse it, or take them as dark."""
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _check_memory(cls, value: object) -> object:
+        return _bytes(value) if isinstance(value, str) else value
+
+
+class OutputConfig(Settings):
+    """What is kept of a run whose results lie in files."""
+
+    kinds: tuple[OutputKind, ...] = ("labels", "mean", "heads", "uncertainty")
+    form: Literal["tif", "zarr"] = "zarr"
+    probability: Literal["uint8", "float16"] = "uint8"
+    """How probabilities are stored: in steps of 1/255, or as half-precision floats."""
+    ome_zarr: Literal["0.5", "0.4"] = "0.5"
+    labels_beside: bool = False
+    """Write the labels into the OME-Zarr folder of the image."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.kinds:
+            raise ValueError("kinds=(): nothing would be kept; name one result or more")
+        if self.labels_beside and "labels" not in self.kinds:
+            raise ValueError(
+                f"labels_beside=True but kinds={self.kinds} have no labels; add them"
+            )
+        return self
+
+
+class WorkersConfig(Settings):
+    """Who does the work of a run: this process, others beside it, or a cluster."""
+
+    workers: int = Field(default=1, ge=1)
+    """Processes on this machine; 1 is this process alone."""
+    scheduler: str | None = None
+    """Address of a dask scheduler, such as ``tcp://10.0.0.1:8786``."""
+    shard: tuple[int, int] | None = None
+    """Part i of n, counted from 1: this process does that part of the tiles."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
+            raise ValueError(
+                f"shard={self.shard[0]}/{self.shard[1]}: parts are counted from 1, for"
+                " example 1/8 to 8/8"
+            )
+        ways = (self.workers > 1, self.scheduler is not None, self.shard is not None)
+        if sum(ways) > 1:
+            raise ValueError(
+                f"workers={self.workers}, scheduler={self.scheduler} and"
+                f" shard={self.shard} are three ways to share out the work; choose one"
+            )
+        return self
 
 
 class AugmentConfig(Settings):
@@ -230,6 +291,21 @@ class TrainingConfig(Settings):
         if self.epochs is None and self.minutes is None:
             raise ValueError("give a budget: epochs=N or minutes=M")
         return self
+
+
+def _bytes(text: str) -> int:
+    """Return the number of bytes that a text such as "4GB" or "500 MiB" means."""
+    found = re.fullmatch(
+        r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE
+    )
+    if found is None:
+        raise ValueError(
+            f"memory={text!r} is not an amount of memory; give a number and a unit, for"
+            " example 4GB or 500 MiB"
+        )
+    number, prefix, binary = found.groups()
+    power = "kmgt".find(prefix.lower()) + 1 if prefix else 0
+    return int(float(number) * (1024 if binary else 1000) ** power)
 
 
 def wrong_settings(error: ValidationError, between: str = "\n") -> str:

@@ -6,12 +6,15 @@ that the command line, the console and the panel can show it as it is::
     UnetppError
     ├── InputError (ValueError)         what the user handed over cannot be used
     │   ├── ImageError                  an image: missing, unreadable, empty, not finite
+    │   │   └── ImageGoneError          an image that was there and is there no more
     │   ├── AxesError                   an axes string or channels that do not fit
     │   ├── LabelsError                 labels that do not fit the image or the task
     │   └── SettingsError               a setting outside its range
     ├── ModelFileError (ValueError)     not a model, damaged, or one that runs code
     ├── OutputError (OSError)           a result that cannot be written
-    │   └── OutputExistsError           a result that would overwrite another
+    │   ├── OutputExistsError           a result that would overwrite another
+    │   ├── OutputBusyError             a job that another process works on
+    │   └── JobChangedError             a job that was begun with other settings
     ├── DeviceError (RuntimeError)      a device that is not there
     │   └── DeviceMemoryError           a device too small for the smallest tile
     └── TrainingError (RuntimeError)    training that cannot go on
@@ -28,6 +31,10 @@ class InputError(UnetppError, ValueError):
 
 class ImageError(InputError):
     """An image that is missing, unreadable, empty or has no finite pixels."""
+
+
+class ImageGoneError(ImageError):
+    """An image that has been moved or deleted while it was read."""
 
 
 class AxesError(InputError):
@@ -52,6 +59,14 @@ class OutputError(UnetppError, OSError):
 
 class OutputExistsError(OutputError):
     """A result that would overwrite an existing file."""
+
+
+class OutputBusyError(OutputError):
+    """A result that another process is making right now."""
+
+
+class JobChangedError(OutputError):
+    """An unfinished job that was begun with another image, model or setting."""
 
 
 class DeviceError(UnetppError, RuntimeError):

@@ -35,7 +35,6 @@ def test_tiles_make_up_the_result(
     if large:
         monkeypatch.setattr(_results, "LARGE_PLANE", 100)
         monkeypatch.setattr(_results, "SMALL_EDGE", 12)
-        monkeypatch.setattr(_results, "MOST_IN_MEMORY", 0)
     sizes = {"T": 2, "Z": 3, "Y": 37, "X": 41}
     shape = tuple(sizes[a] for a in result)
     layout = Layout(shown, result, shape, spatial_dims=2)

@@ -437,7 +437,6 @@ def test_large_results_are_shown_in_several_sizes(
 ) -> None:
     monkeypatch.setattr("napari_unetpp._napari._results.LARGE_PLANE", 10_000)
     monkeypatch.setattr("napari_unetpp._napari._results.SMALL_EDGE", 60)
-    monkeypatch.setattr("napari_unetpp._napari._results.MOST_IN_MEMORY", 1000)
     data = squares((203, 187))
     viewer.add_image(data, name="large")
     panel = open_panel(viewer)

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM, with real processes: exit code, and nothing half-done is left."""
+"""Ctrl-C, SIGTERM and kill -9, with real processes: exit code, and what is left.
+
+Nothing half-done stands under a final name; what is done is gone on with.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def large_file(tmp_path: Path) -> Path:
     ("number", "word"),
     [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")],
 )
-def test_segment_stops_and_leaves_nothing(
+def test_segment_stops_and_keeps_what_is_done(
     large_file, model_file, tmp_path, number, word
 ):
     out = tmp_path / "out"
@@ -73,13 +76,37 @@ def test_segment_stops_and_leaves_nothing(
         tmp_path,
     )
     assert "tiles of 64 x 64" in process.stderr.readline()
-    assert any(out.iterdir())  # probabilities grow beside the outputs
     time.sleep(0.5)
     start = time.monotonic()
-    assert word in _interrupt(process, number)
+    said = _interrupt(process, number)
     assert time.monotonic() - start < 20
-    assert list(out.iterdir()) == []
+    assert word in said
+    assert "the same command goes on" in said
+    assert [path.name for path in out.iterdir()] == ["large.job"]
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_killed_run_goes_on_with_what_is_done(cli, model_file, tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (512, 512), np.uint8)
+    path = tmp_path / "im.tif"
+    tifffile.imwrite(path, image)
+    out = tmp_path / "out"
+    fixed = ("segment", path, "--model", model_file, "--device", "cpu", "--tile", 32)
+    process = _start([*fixed, "-o", out], tmp_path)
+    while not list((out / "im.job").glob("result.ome.zarr/mean/0/c/*/*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.kill()
+    process.communicate(timeout=60)
+    result = cli(*fixed, "-o", out, "--json").json["results"][0]
+    assert result["n_resumed"] > 0
+    assert cli(*fixed, "-o", tmp_path / "whole").code == 0
+    names = {file.name for file in out.iterdir()}
+    assert names == {file.name for file in (tmp_path / "whole").iterdir()}
+    for name in names:
+        resumed = tifffile.imread(out / name)
+        assert np.array_equal(resumed, tifffile.imread(tmp_path / "whole" / name))
 
 
 def test_images_that_are_done_are_listed_though_it_stops(
@@ -99,21 +126,27 @@ def test_images_that_are_done_are_listed_though_it_stops(
     assert "interrupted" in err
 
 
-def test_half_written_results_are_removed(model_file, tmp_path):
+def test_results_that_were_half_written_are_completed(cli, model_file, tmp_path):
     out = tmp_path / "out"
     image = np.random.default_rng(0).integers(0, 255, (12, 512, 512), np.uint8)
     tifffile.imwrite(tmp_path / "stack.tif", image, metadata={"axes": "TYX"})
-    process = _start(
-        ["segment", tmp_path / "stack.tif", "-o", out, "--model", model_file], tmp_path
-    )
+    fixed = ("segment", tmp_path / "stack.tif", "-o", out, "--model", model_file)
+    process = _start(list(fixed), tmp_path)
     deadline = time.monotonic() + 120
-    while not list(out.glob("stack_mean.tif.part-*")):
+    while not list(out.glob("stack.job/*.tif.part")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    assert (out / "stack_labels.tif").exists()  # complete, but one of several
     _interrupt(process)
-    assert list(out.iterdir()) == []
+    assert (out / "stack.job").is_dir()
+    for path in out.glob("*.tif"):  # those that were complete
+        assert tifffile.imread(path).shape[-3:] == image.shape
+    outcome = cli(*fixed, "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["results"][0]["n_resumed"] == 12
+    assert {path.name for path in out.iterdir()} == {
+        f"stack_{kind}.tif" for kind in ("labels", "mean", "heads", "uncertainty")
+    }
 
 
 def test_train_stops_and_leaves_no_model(tmp_path):

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+import zarr
 from torch import nn
 
-from napari_unetpp.config import INSTANCE_CLASSES, ModelConfig, NetworkConfig
+from napari_unetpp.config import (
+    INSTANCE_CLASSES,
+    InstanceConfig,
+    ModelConfig,
+    NetworkConfig,
+)
 from napari_unetpp.nn import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from pathlib import Path
 
     import numpy.typing as npt
 
 
-def make_model(**network: Any) -> Model:
+def make_model(channels: str = "grey", **network: Any) -> Model:
     """Return an instance model whose probabilities vary over the whole range.
 
     Running statistics of the norms and the heads are drawn too: with those of a new
@@ -31,7 +39,7 @@ def make_model(**network: Any) -> Model:
         task="instances",
         class_names=INSTANCE_CLASSES,
         class_values=(0, 1, 2),
-        channels="grey",
+        channels=channels,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
@@ -48,6 +56,16 @@ def make_model(**network: Any) -> Model:
     return model
 
 
+def make_busy_model(**network: Any) -> Model:
+    """Return a model that finds many small objects in noise."""
+    model = make_model(**network)
+    instances = InstanceConfig(
+        foreground_threshold=0.63, seed_threshold=0.29, min_size=4
+    )
+    config = model.config.model_copy(update={"instances": instances})
+    return replace(model, config=config)
+
+
 def finish(run: Generator[Any, None, Any]) -> tuple[list[Any], Any]:
     """Return all events of a run and its result."""
     events = []
@@ -56,6 +74,20 @@ def finish(run: Generator[Any, None, Any]) -> tuple[list[Any], Any]:
             events.append(next(run))
         except StopIteration as end:
             return events, end.value
+
+
+def assert_same_arrays(one: Path, other: Path) -> None:
+    """Make sure that two zarr folders hold the same arrays."""
+    first, second = arrays_of(one), arrays_of(other)
+    assert set(first) == set(second)
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name)
+
+
+def arrays_of(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return every array of a zarr folder, by its place."""
+    members = zarr.open_group(path, mode="r").members(max_depth=None)
+    return {name: node[:] for name, node in members if isinstance(node, zarr.Array)}
 
 
 def same_partition(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
@@ -101,3 +133,18 @@ def _same_partition() -> Callable[..., bool]:
 @pytest.fixture(scope="session", name="make_model")
 def _make_model() -> Callable[..., Model]:
     return make_model
+
+
+@pytest.fixture(scope="session", name="make_busy_model")
+def _make_busy_model() -> Callable[..., Model]:
+    return make_busy_model
+
+
+@pytest.fixture(scope="session", name="assert_same_arrays")
+def _assert_same_arrays() -> Callable[..., None]:
+    return assert_same_arrays
+
+
+@pytest.fixture(scope="session", name="arrays_of")
+def _arrays_of() -> Callable[..., Any]:
+    return arrays_of

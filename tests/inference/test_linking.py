@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_unetpp.config import InstanceConfig
+from napari_unetpp.inference._instances import BlockWork
+from napari_unetpp.inference._labelling import PredictedArrays
 from napari_unetpp.inference._linking import link_planes
+from napari_unetpp.inference._stages import COMPARE, Blocks, LocalStages, pack
+from napari_unetpp.io import Ledger
 
 
 def numbered_by_plane(truth):
@@ -21,9 +26,23 @@ def numbered_by_plane(truth):
 
 
 def link(finish, labels, n, axis=0, edges=(64, 64)):
-    linked = labels.copy()
-    events, n_linked = finish(link_planes(linked, axis, n, "run", edges))
-    assert {event.stage for event in events} <= {"compare planes", "join planes"}
+    blocks = Blocks(edges, (0,))
+    nodes, *grown = np.zeros((3, *labels.shape), np.uint32)
+    grown[0][:] = labels
+    arrays = PredictedArrays(np.zeros((3, *labels.shape)), nodes, grown)
+    work, grid = BlockWork(arrays, InstanceConfig(), blocks), blocks.grid(labels.shape)
+    above = np.array([tile.index for tile in grid if tile.loop[axis] > 0])
+    state = {"versions": np.zeros(len(grid), np.int32), "axis": np.array(axis)}
+    with Ledger.in_memory() as ledger:
+        stages = LocalStages(ledger, work, "run")
+        events, _ = finish(stages.run(COMPARE, above, state))
+        table, n_linked = link_planes(
+            stages.records(COMPARE),
+            np.arange(n + 1, dtype=np.uint32),
+            np.bincount(labels.ravel(), minlength=n + 1),
+        )
+    assert {event.stage for event in events} == {"compare planes"}
+    linked = table[labels]
     assert n_linked == linked.max()
     return linked, n_linked
 
@@ -99,3 +118,12 @@ def test_ids_have_no_gaps(finish):
     labels, n = numbered_by_plane(truth)
     linked, n_linked = link(finish, labels, n)
     assert list(np.unique(linked)) == list(range(n_linked + 1))
+
+
+def test_objects_that_are_dropped_join_nothing():
+    records = [(0, pack(first=[1, 2, 4], second=[2, 3, 5], pixels=[9, 9, 9]))]
+    table = np.array([0, 1, 0, 2, 3, 4], np.uint32)  # 2 is too small
+    sizes = np.array([0, 10, 10, 10, 10, 10])
+    joins, n = link_planes(records, table, sizes)
+    assert joins.tolist() == [0, 1, 2, 3, 3]
+    assert n == 3

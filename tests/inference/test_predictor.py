@@ -100,3 +100,20 @@ def test_memory_is_estimated_from_above():
     )
     measured = float(done.stdout)
     assert 0.4 * bytes_per_pixel(network) < measured < 1.1 * bytes_per_pixel(network)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_number_of_threads_does_not_show(make_model, dims):
+    size = (48, 64, 80)[-dims:]
+    predictor = Predictor(make_model(spatial_dims=dims), torch.device("cpu"))
+    x = np.random.default_rng(1).random((1, 1, *size), dtype=np.float32)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            found.append(predictor.predict_batch(x))
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])

@@ -300,7 +300,7 @@ def test_disk_and_memory_give_the_same_labels(lively_model, noise, finish, tmp_p
 def test_a_view_outside_the_image_is_refused(lively_model, noise, region, loop):
     image = as_image(noise(2, 100, 90), "TYX")
     with pytest.raises(SettingsError, match="not inside the image"):
-        make_plan(image, lively_model, CPU, region, loop)
+        make_plan(image, lively_model, CPU, region=region, loop=loop)
 
 
 def test_the_model_is_not_touched(lively_model, noise, finish):

@@ -12,7 +12,8 @@ from napari_unetpp.arrays import canonical, normalise
 from napari_unetpp.config import InstanceConfig, PredictionConfig
 from napari_unetpp.inference import label, predict_image
 from napari_unetpp.inference._plan import make_plan
-from napari_unetpp.inference._run import predict_tiles, read_tile
+from napari_unetpp.inference._reading import TileReader
+from napari_unetpp.inference._run import predict_tiles
 from napari_unetpp.inference._scratch import Stores
 from napari_unetpp.io import as_image, image_range
 from napari_unetpp.nn._losses import probabilities
@@ -199,7 +200,7 @@ def test_a_misaligned_tile_fails(lively_model, noise):
     for shift in (0, 1, 4, 8):
         outer = tuple((a + shift, b + shift) for a, b in middle.outer)
         tile = replace(middle, outer=outer)
-        heads = plan.predictor.predict_batch(read_tile(plan, tile)[None])[0]
+        heads = plan.predictor.predict_batch(TileReader(plan).pixels(tile)[None])[0]
         crop = tuple(slice(a - shift, b - shift) for a, b in middle.crop)
         core = tuple(slice(*span) for span in middle.core)
         found = heads[(..., *crop)]

@@ -36,7 +36,7 @@ def create(grid, where, heads=HEADS, classes=CLASSES) -> PredictionStore:
 
 def fill(store, grid, values) -> None:
     for tile in grid:
-        store.write(tile, values[(..., *tile.loop, *slices(tile.core))])
+        store.write(tile, store.encode(values[(..., *tile.loop, *slices(tile.core))]))
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -77,7 +77,7 @@ def test_views_made_before_fill_while_tiles_are_written(where):
     heads, mean = store.heads(), store.mean()
     assert heads.max().compute() == 0
     first = grid[0]
-    store.write(first, values[(..., *slices(first.core))])
+    store.write(first, store.encode(values[(..., *slices(first.core))]))
     inside = (..., *slices(first.core))
     np.testing.assert_allclose(heads[inside], values[inside], atol=STEP)
     mean = np.asarray(mean)
@@ -89,7 +89,7 @@ def test_tiles_of_many_threads_all_arrive(where):
     store, values = create(grid, where), probabilities(grid)
 
     def write(tile) -> None:
-        store.write(tile, values[(..., *slices(tile.core))])
+        store.write(tile, store.encode(values[(..., *slices(tile.core))]))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, grid))
@@ -124,7 +124,7 @@ def test_uncertainty_is_at_most_a_half():
     store = create(grid, None, heads=HEADS[:2], classes=CLASSES[:2])
     values = np.zeros((2, 2, 8, 8), np.float32)
     values[0, 0] = values[1, 1] = 1
-    store.write(grid[0], values)
+    store.write(grid[0], store.encode(values))
     np.testing.assert_allclose(store.uncertainty(), 0.5, atol=1e-6)
 
 
@@ -141,7 +141,7 @@ def test_one_head_is_its_own_mean_and_has_no_spread(where, heads):
 def test_probabilities_out_of_range_by_rounding_are_kept_in_it(tmp_path):
     grid = TileGrid((8, 8), (8, 8), (0, 0), (8, 8))
     store = create(grid, tmp_path / "s", heads=("mean",), classes=("cell",))
-    store.write(grid[0], np.full((1, 1, 8, 8), 1 + 1e-6, np.float32))
+    store.write(grid[0], store.encode(np.full((1, 1, 8, 8), 1 + 1e-6, np.float32)))
     assert (np.asarray(store.heads()) == 1).all()
 
 

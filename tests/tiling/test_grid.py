@@ -1,6 +1,7 @@
 # ruff: noqa: B905 - the grid itself checks that lengths agree
 from __future__ import annotations
 
+import math
 import time
 from itertools import product
 
@@ -9,7 +10,7 @@ import pytest
 
 from napari_unetpp._types import slices
 from napari_unetpp.errors import SettingsError
-from napari_unetpp.tiling import TileGrid, choose_core, halo_for, order
+from napari_unetpp.tiling import TileGrid, choose_core, halo_for, wanted_core
 
 GRIDS = [
     TileGrid((n,), (core,), (halo,), (8,))
@@ -156,51 +157,38 @@ def test_halo_covers_the_receptive_field():
     assert halo_for((16, 0), (16, 4)) == (16, 0)
 
 
+@pytest.mark.parametrize("step", [1, 32])
 @pytest.mark.parametrize("memory", [1, 1e4, 1e6, 3e7, 1e12])
 @pytest.mark.parametrize(
     ("shape", "halo", "align"),
-    [((500, 700), (64, 64), (16, 16)), ((9, 300, 200), (4, 32, 32), (2, 16, 16))],
+    [((500, 700), (64, 64), (16, 16)), ((9, 300, 200), (4, 36, 36), (2, 12, 12))],
 )
-def test_core_is_the_largest_that_fits(shape, halo, align, memory):
-    core = choose_core(shape, halo, align, 10, memory)
+def test_core_is_the_largest_that_fits(shape, halo, align, memory, step):
+    def fits(core) -> bool:
+        grid = TileGrid(shape, core, halo, align)
+        return 10 * np.prod(grid.largest_outer) <= memory
+
+    core = choose_core(shape, align, fits, step)
     grid = TileGrid(shape, core, halo, align)
-
-    def largest(grid: TileGrid) -> int:
-        return 10 * max(np.prod([b - a for a, b in t.outer]) for t in grid)
-
-    assert all(c <= p for c, p in zip(core, grid.padded_shape))
-    if core != align:
-        assert largest(grid) <= memory
-    if core != grid.padded_shape:
-        wider = tuple(min(c + a, p) for c, a, p in zip(core, align, grid.padded_shape))
-        sizes = (min(c + 2 * h, p) for c, h, p in zip(wider, halo, grid.padded_shape))
-        assert 10 * np.prod(list(sizes)) > memory
+    steps = [math.lcm(a, step) for a in align]
+    outers = [tuple(b - a for a, b in tile.outer) for tile in grid]
+    assert all(
+        size <= edge
+        for outer in outers
+        for size, edge in zip(outer, grid.largest_outer)
+    )
+    for edge, padded, multiple in zip(core, grid.padded_shape, steps):
+        assert edge % multiple == 0 or edge <= multiple
+        assert edge < padded + multiple
+    assert core == align or fits(core)
+    if grid.n_blocks != (1,) * len(shape):
+        wider = [c + (s if c >= s else a) for c, a, s in zip(core, align, steps)]
+        ends = [
+            p if p <= s else -(-p // s) * s for p, s in zip(grid.padded_shape, steps)
+        ]
+        assert not fits(tuple(map(min, wider, ends)))
 
 
 def test_wanted_edge_is_rounded_up_and_not_larger_than_the_image():
-    assert choose_core((500, 100), (64, 64), (16, 16), 1, 1e12, 250) == (256, 112)
-    assert choose_core((500, 100), (64, 64), (16, 16), 1, 1e12, 1) == (16, 16)
-
-
-def test_order_yields_every_tile_once_the_nearest_first(grid):
-    near = tuple((n // 2, n // 2 + 3) for n in grid.shape)
-    loop = tuple(n // 2 for n in grid.loop_shape)
-    found = list(order(grid, near, loop))
-    assert sorted(found) == list(range(len(grid)))
-
-    def away(index: int) -> int:
-        return sum(abs(a - b) for a, b in zip(grid[index].loop, loop))
-
-    def gap(index: int) -> int:
-        total = 0
-        for (start, stop), (first, _), edge in zip(near, grid[index].core, grid.core):
-            total += max(start - first - edge + 1, first - stop + 1, 0) ** 2
-        return total
-
-    assert [away(i) for i in found] == sorted(away(i) for i in found)
-    for start in range(0, len(found), grid.tiles_a_plane):
-        plane = found[start : start + grid.tiles_a_plane]
-        assert len({grid[index].loop for index in plane}) == 1
-        assert [gap(i) for i in plane] == sorted(gap(i) for i in plane)
-    visible = {tile.index for tile in grid.tiles_meeting(near, loop)}
-    assert set(found[: len(visible)]) == visible
+    assert wanted_core((500, 100), (16, 16), 250) == (256, 112)
+    assert wanted_core((500, 100), (16, 16), 1) == (16, 16)

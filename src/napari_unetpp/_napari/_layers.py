@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy.typing as npt
     from napari.layers import Layer
     from napari.viewer import Viewer
 
+    from napari_unetpp._napari._messages import ShownLabels
     from napari_unetpp._napari._source import Geometry
 
 KEY = "napari_unetpp"
 """Entry of a layer's metadata that tells what made it."""
 
-MEAN = "mean"
-UNCERTAINTY = "uncertainty"
-LABELS = "labels"
+MEAN: Final = "mean"
+HEADS: Final = "heads"
+UNCERTAINTY: Final = "uncertainty"
+LABELS: Final = "labels"
+
+OLDER = " (older)"
+"""Behind the name of a layer that shows the result of an earlier run."""
 
 _MOST_UNCERTAIN = 0.5  # heads that say 0 and 1 in equal parts
 _PROBABILITY_COLOURS = Colormap(
@@ -47,14 +54,17 @@ class ResultGroup:
         Where the results lie.
     provenance : dict
         Model, recipe and version, for the metadata.
+    folder : str or None
+        Where the results are kept.
     replaces : bool
-        Layers of an earlier group of this name show the new results from now on,
-        labels only if nobody painted on them.
+        Layers of an earlier group of this name and folder show the new results from now
+        on, labels only if nobody painted on them.
     """
 
     name: str
     geometry: Geometry
     provenance: dict[str, Any]
+    folder: str | None = None
     replaces: bool = False
 
     def options(self, kind: str) -> dict[str, Any]:
@@ -67,16 +77,36 @@ class ResultGroup:
 
     def metadata(self, kind: str) -> dict[str, Any]:
         """Return what a layer of this group tells about itself."""
-        return {KEY: {"group": self.name, "result": kind, **self.provenance}}
+        made = {"group": self.name, "result": kind, "folder": self.folder}
+        return {KEY: made | self.provenance}
 
     def earlier(self, viewer: Viewer, kind: str) -> Layer | None:
         """Return the layer that the new result replaces, if there is one."""
-        return next((la for la in viewer.layers if self._replaces(la, kind)), None)
+        same = (la for la in self._present(viewer) if _kind(la) == kind)
+        return next((la for la in same if not _edited(la)), None)
 
-    def _replaces(self, layer: Layer, kind: str) -> bool:
-        made = layer.metadata.get(KEY, {})
-        same = made.get("group") == self.name and made.get("result") == kind
-        return self.replaces and same and not _edited(layer)
+    def set_aside(self, viewer: Viewer, kinds: Collection[str]) -> None:
+        """Hide what an earlier run of this group gave and the new one does not give.
+
+        It would show another part of the image, or the work of another model, beside
+        the new results. It is not removed: see `_replace`.
+        """
+        for layer in self._present(viewer):
+            if _kind(layer) not in kinds and not layer.name.endswith(OLDER):
+                layer.visible = False
+                layer.name += OLDER
+
+    def _present(self, viewer: Viewer) -> list[Layer]:
+        """Return the layers whose places this group takes."""
+        if not self.replaces:
+            return []
+        mine = (self.name, self.folder)
+        return [
+            layer
+            for layer in viewer.layers
+            if (made := layer.metadata.get(KEY)) is not None
+            and (made.get("group"), made.get("folder")) == mine
+        ]
 
 
 def appearance(kind: str) -> dict[str, Any]:
@@ -144,18 +174,19 @@ def add_image_result(
     return layer
 
 
-def add_labels_result(
-    viewer: Viewer, group: ResultGroup, data: npt.NDArray[Any]
-) -> Labels:
+def add_labels_result(viewer: Viewer, group: ResultGroup, data: ShownLabels) -> Labels:
     """Show labels, (*shown axes); call it in the GUI thread."""
-    layer = group.earlier(viewer, LABELS)
-    if layer is None:
-        layer = Labels(data, opacity=0.6, **group.options(LABELS))
+    layer, several = group.earlier(viewer, LABELS), isinstance(data, list)
+    if layer is None or layer.multiscale != several:
+        options = group.options(LABELS)
+        layer = Labels(data, multiscale=several, opacity=0.6, **options)
         _add(viewer, layer)
     else:
         _replace(layer, data, group, LABELS)
         layer.visible = True
-    layer.metadata[KEY]["checksum"] = checksum(data)
+    layer.editable = isinstance(data, np.ndarray)
+    if isinstance(data, np.ndarray):
+        layer.metadata[KEY]["checksum"] = checksum(data)
     return layer
 
 
@@ -164,10 +195,13 @@ def checksum(data: npt.NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(data).data)
 
 
+def _kind(layer: Layer) -> str:
+    return str(layer.metadata[KEY]["result"])
+
+
 def _edited(layer: Layer) -> bool:
-    if not isinstance(layer, Labels):
-        return False
-    return bool(checksum(layer.data) != layer.metadata[KEY]["checksum"])
+    before = layer.metadata[KEY].get("checksum")
+    return before is not None and bool(checksum(layer.data) != before)
 
 
 def _replace(layer: Layer, data: Any, group: ResultGroup, kind: str) -> None:
@@ -178,6 +212,7 @@ def _replace(layer: Layer, data: Any, group: ResultGroup, kind: str) -> None:
     """
     layer.data = data
     layer.metadata = group.metadata(kind)
+    layer.name = layer.name.removesuffix(OLDER)
     for name, value in group.geometry.as_layer_options().items():
         if not _equal(getattr(layer, name), value):
             setattr(layer, name, value)

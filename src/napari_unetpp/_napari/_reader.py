@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_unetpp._napari._layers import (
+    HEADS,
     KEY,
     LABELS,
     MEAN,
@@ -19,16 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from napari_unetpp.arrays import Image
+    from napari_unetpp.io import LevelView
 
     LayerData = tuple[Any, dict[str, Any], str]
 
-HEADS = "heads"
-
 _PLACES = {HEADS: HEADS, UNCERTAINTY: UNCERTAINTY, MEAN: MEAN, LABELS: "labels/labels"}
 """Where a result lies in the folder; bottom layer first."""
-
-_IN_MEMORY = 256 * 2**20
-"""Bytes up to which labels are loaded, so that they can be painted on."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
@@ -67,37 +62,46 @@ def read_results(path: str) -> list[LayerData]:
 
 def _layers(folder: Path, kind: str, name: str) -> Iterator[LayerData]:
     """Yield the layers of one result: one for each head or class."""
-    from napari_unetpp.arrays import select_channel
+    from napari_unetpp._napari._stored import open_levels
     from napari_unetpp.io import read_image
 
-    single_heads = sorted(folder.glob("[1-9]*"), key=lambda head: -int(head.name))
-    if kind == HEADS and single_heads:  # of a class model: each has its classes
+    single_heads = sorted(folder.glob("[1-9]*/"), key=lambda head: -int(head.name))
+    if kind == HEADS and not (folder / "0").exists():  # each has its classes
         for head in single_heads:
             yield from _layers(head, f"head {head.name}", name)
         return
     image = read_image(folder)
     if "C" not in image.axes:
-        yield _layer(image, kind, f"{name} | {kind}")
+        yield _layer(*open_levels(folder, 0), kind, f"{name} | {kind}")
         return
     what = "head" if kind == HEADS else f"{kind}, class"
     for index in reversed(range(image.n_channels)):
-        one = select_channel(image, index)
-        yield _layer(one, kind, f"{name} | {what} {index + 1}")
+        label = f"{name} | {what} {index + 1}"
+        yield _layer(*open_levels(folder, index), kind, label)
 
 
-def _layer(image: Image, kind: str, name: str) -> LayerData:
+def _layer(image: Image, views: list[LevelView], kind: str, name: str) -> LayerData:
     """Return data, options and type of a layer."""
+    from napari_unetpp._napari._levels import ShownLevel
+    from napari_unetpp._napari._results import Layout
+    from napari_unetpp._napari._stored import shown_labels
+
+    kept = [at for at, letter in enumerate(image.axes) if letter != "C"]
+    axes = "".join(image.axes[at] for at in kept)
+    translate = image.translate or (0.0,) * len(image.axes)
     options: dict[str, Any] = {
         "name": name,
-        "scale": image.scale,
-        "translate": image.translate or (0.0,) * len(image.axes),
-        "units": image.units,
-        "axis_labels": tuple(image.axes),
+        "scale": tuple(image.scale[at] for at in kept),
+        "translate": tuple(translate[at] for at in kept),
+        "units": tuple(image.units[at] for at in kept),
+        "axis_labels": tuple(axes),
         "metadata": {KEY: {"result": kind}},  # so that panels do not offer it
     }
-    data: Any = image.data
+    layout = Layout(axes, axes, views[0].shape, min(len(axes), 3))
     if kind == LABELS:
-        small = data.nbytes <= _IN_MEMORY
-        return np.asarray(data) if small else data, options, "labels"
-    options |= {"visible": kind == MEAN, **appearance(kind)}
-    return data, options, "image"
+        labels = shown_labels(views, layout)
+        return labels, options | {"multiscale": isinstance(labels, list)}, "labels"
+    sizes = [ShownLevel((view,), layout) for view in views]
+    several = len(sizes) > 1
+    options |= {"visible": kind == MEAN, "multiscale": several, **appearance(kind)}
+    return sizes if several else sizes[0], options, "image"

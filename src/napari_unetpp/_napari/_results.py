@@ -1,15 +1,14 @@
 """Arrays that fill while tiles finish, laid out as the viewer shows them.
 
-The store of a run is quick to write and to read in tiles, not to draw from: the viewer
-would decompress a whole plane for every frame. So each shown result has plain arrays,
-full size and (for large planes) smaller and smaller, written once per tile. They are
-plain memory, so the thread of the run may write what the GUI thread draws.
+For runs of which nothing is kept in files. Each shown result has plain arrays, full
+size and (for large planes) smaller and smaller, written once per tile. They are plain
+memory, so the thread of the run may write what the GUI thread draws. What is too large
+for that is shown from disk, see `StoredArrays`.
 """
 
 from __future__ import annotations
 
 import math
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ LARGE_PLANE = 2048 * 2048
 SMALL_EDGE = 1024
 """The smallest of the sizes has no longer edge."""
 MOST_IN_MEMORY = 2**30
-"""Bytes of all shown arrays above which they lie in a temporary file."""
+"""Bytes of all shown arrays above which results grow in files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,15 @@ class Layout:
         return np.expand_dims(ordered, missing)
 
     @property
+    def rows_and_columns(self) -> tuple[int, int]:
+        """Pixels of a plane along Y and X."""
+        sizes = dict(zip(self.result_axes, self.result_shape, strict=True))
+        return sizes["Y"], sizes["X"]
+
+    @property
     def steps(self) -> tuple[int, ...]:
         """Pixels of the image along Y and X for a pixel of each size kept, from 1."""
-        sizes = dict(zip(self.result_axes, self.result_shape, strict=True))
-        rows, columns = sizes["Y"], sizes["X"]
+        rows, columns = self.rows_and_columns
         if rows * columns <= LARGE_PLANE:
             return (1,)
         n = math.ceil(math.log2(max(rows, columns) / SMALL_EDGE))
@@ -104,11 +108,10 @@ class ResultArrays:
     def __init__(self, names: tuple[str, ...], layout: Layout) -> None:
         self.names = names
         self.layout = layout
-        steps = layout.steps
-        shapes = [_thinned(layout, step) for step in steps]
-        n_bytes = 2 * len(names) * sum(math.prod(shape) for shape in shapes)
-        zeros = _zeros_in_file if n_bytes > MOST_IN_MEMORY else _zeros_in_memory
-        self._sizes = {name: [zeros(shape) for shape in shapes] for name in names}
+        shapes = [_thinned(layout, step) for step in layout.steps]
+        self._sizes = {
+            name: [np.zeros(shape, np.float16) for shape in shapes] for name in names
+        }
 
     def data(self, name: str) -> npt.NDArray[Any] | list[npt.NDArray[Any]]:
         """Return what a layer shows: one array, or a list of sizes, (*shown axes)."""
@@ -151,13 +154,3 @@ def _thinned(layout: Layout, step: int) -> tuple[int, ...]:
         -(-size // every.get(a, 1))
         for a, size in zip(layout.shown_axes, layout.shown_shape, strict=True)
     )
-
-
-def _zeros_in_memory(shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    return np.zeros(shape, np.float16)
-
-
-def _zeros_in_file(shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Return zeros in a file that goes when the array goes."""
-    with tempfile.TemporaryFile(prefix="napari-unetpp-") as file:
-        return np.memmap(file, np.float16, "w+", shape=shape)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from napari_unetpp._napari._layers import add_image_result, add_labels_result
-from napari_unetpp._napari._view import plane_in_view
+from napari_unetpp._napari._layers import (
+    LABELS,
+    add_image_result,
+    add_labels_result,
+)
+from napari_unetpp._napari._view import visible_box
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    import numpy.typing as npt
     from napari.layers import Layer
     from napari.viewer import Viewer
 
     from napari_unetpp._napari._layers import ResultGroup
-    from napari_unetpp._napari._results import ResultArrays
+    from napari_unetpp._napari._messages import LabelsReady, ShownArrays
+    from napari_unetpp._types import Box
 
 REDRAW_SECONDS = 0.25
 """Least time between two redraws."""
@@ -36,34 +38,37 @@ class ShownResults:
         Where the layers go.
     group : ResultGroup
         Names and place.
-    arrays : ResultArrays
+    arrays : ShownArrays
         What they show; another thread writes to it.
     """
 
-    def __init__(
-        self, viewer: Viewer, group: ResultGroup, arrays: ResultArrays
-    ) -> None:
+    def __init__(self, viewer: Viewer, group: ResultGroup, arrays: ShownArrays) -> None:
         self._viewer = viewer
         self._group = group
         self._arrays = arrays
         self._waiting = list(arrays.names)
-        self._labels: npt.NDArray[Any] | None = None
+        self._moved: list[str] = []
+        self._end: LabelsReady | None = None
         self._hide_main = False
         self._layers: dict[str, Layer] = {}
-        self._changed: dict[str, set[tuple[int, ...]]] = {
-            n: set() for n in arrays.names
-        }
+        # What is not on the screen is drawn when it comes there: one box is enough.
+        self._changed: dict[str, Box] = {}
         self._not_before = 0.0
+        group.set_aside(viewer, (*arrays.names, LABELS))
 
-    def tile_done(self, plane: tuple[int, ...]) -> None:
-        """Note that a tile of a plane was written."""
-        for planes in self._changed.values():
-            planes.add(plane)
+    def tile_done(self, box: Box) -> None:
+        """Note that a part of the result has changed, one interval for each axis."""
+        for kind in self._arrays.names:
+            if kind not in self._changed or self._meets_view(kind, box):
+                self._changed[kind] = box
 
-    def end(self, labels: npt.NDArray[Any] | None) -> None:
-        """Note that no tile comes any more, and the labels, (*shown axes), if any."""
-        self._labels = labels
+    def end(self, end: LabelsReady) -> None:
+        """Note that no tile comes any more, and what is shown from now on."""
+        self._end = end
         self._not_before = 0.0
+        if end.arrays is not None:
+            self._arrays = end.arrays
+            self._moved = list(self._layers)
 
     def step(self) -> bool:
         """Add the next layer, or redraw one that changed.
@@ -73,11 +78,13 @@ class ShownResults:
         bool
             Whether there was anything to do.
         """
-        if self._waiting:
+        if self._moved:
+            self._move(self._moved.pop())
+        elif self._waiting:
             self._add(self._waiting.pop(0))
-        elif self._labels is not None:
-            add_labels_result(self._viewer, self._group, self._labels)
-            self._labels = None
+        elif self._end is not None:
+            add_labels_result(self._viewer, self._group, self._end.labels)
+            self._end = None
             self._hide_main = True
         elif self._hide_main:
             self._hide_main_result()
@@ -98,6 +105,12 @@ class ShownResults:
             below=self._layers.get(self._arrays.names[0]),
         )
 
+    def _move(self, kind: str) -> None:
+        """Let a layer show the results where they lie now."""
+        layer = self._present(kind)
+        if layer is not None:
+            layer.data = self._arrays.data(kind)
+
     def _hide_main_result(self) -> None:
         """Hide the mean, which would dim the labels."""
         self._hide_main = False
@@ -111,24 +124,33 @@ class ShownResults:
         return layer if layer is not None and layer in self._viewer.layers else None
 
     def _to_redraw(self, kind: str) -> bool:
-        """Whether a visible plane of a visible layer changed."""
-        layer = self._present(kind)
-        if layer is None or not layer.visible or not self._changed[kind]:
+        """Whether a part of a visible layer changed that is in view."""
+        layer, box = self._present(kind), self._changed.get(kind)
+        if layer is None or not layer.visible or box is None:
             return False
-        if self._viewer.dims.ndisplay == 3:
-            return True
-        return self._plane(layer) in self._changed[kind]
+        return self._meets_view(kind, box)
 
-    def _plane(self, layer: Layer) -> tuple[int, ...]:
-        """Return the index of the plane on the screen along the loop axes."""
-        layout = self._arrays.layout
-        return plane_in_view(self._viewer, layer, layout.shown_axes, layout.loop_axes)
+    def _meets_view(self, kind: str, box: Box) -> bool:
+        """Return whether a box of the result is on the screen.
+
+        A layer of one size is in the memory of the graphics card as a whole plane: what
+        lies beside the canvas must be right when it is moved there.
+        """
+        layer, layout = self._present(kind), self._arrays.layout
+        if layer is None:
+            return False
+        shown = visible_box(self._viewer, layer, layout.shown_axes, layout.shown_shape)
+        seen = dict(zip(layout.shown_axes, shown, strict=True))
+        return all(
+            start < seen[letter][1] and seen[letter][0] < stop
+            for letter, (start, stop) in zip(layout.result_axes, box, strict=True)
+            if letter in layout.loop_axes or layer.multiscale
+        )
 
     def _redraw(self, kind: str) -> None:
         started = time.monotonic()
         layer = self._layers[kind]
-        # The plane on the screen is drawn now, the others when they come up.
-        self._changed[kind].clear()
+        del self._changed[kind]
         layer.refresh(extent=False, highlight=False)
         now = time.monotonic()
         pause = max(REDRAW_SECONDS, (now - started) / REDRAW_SHARE)

@@ -12,7 +12,7 @@ from napari_unetpp.arrays import guess_axes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
     from napari_unetpp._types import LazyArray
 
@@ -41,15 +41,38 @@ class Geometry:
     units: tuple[str, ...]
     axis_labels: tuple[str, ...]
 
-    def shifted(self, offset: tuple[int, ...]) -> Geometry:
-        """Return the geometry of the part that starts `offset` pixels further on."""
-        own = Affine(
+    @property
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """Pixels to the world, (axes + 1, axes + 1)."""
+        own: npt.NDArray[np.float64] = self._own.affine_matrix
+        return self.affine @ own
+
+    @property
+    def _own(self) -> Affine:
+        return Affine(
             scale=self.scale,
             translate=self.translate,
             rotate=self.rotate,
             shear=self.shear,
         )
-        return replace(self, translate=tuple(float(v) for v in own(offset)))
+
+    def shifted(self, offset: tuple[int, ...]) -> Geometry:
+        """Return the geometry of the part that starts `offset` pixels further on."""
+        return replace(self, translate=tuple(float(v) for v in self._own(offset)))
+
+    @classmethod
+    def plain(cls, axes: str) -> Geometry:
+        """Return the geometry of pixels that are the world."""
+        n = len(axes)
+        return cls(
+            scale=(1.0,) * n,
+            translate=(0.0,) * n,
+            rotate=np.eye(n),
+            shear=np.zeros(n * (n - 1) // 2),
+            affine=np.eye(n + 1),
+            units=("pixel",) * n,
+            axis_labels=tuple(axes),
+        )
 
     def flattened(self, axis: int, size: int) -> Geometry:
         """Return the geometry of a layer of one pixel that covers `size` along `axis`.
@@ -161,15 +184,20 @@ def read_layer(layer: Image) -> Source:
         data=data,
         rgb=bool(layer.rgb),
         axes=layer_axes(layer),
-        geometry=Geometry(
-            scale=tuple(float(v) for v in layer.scale),
-            translate=tuple(float(v) for v in layer.translate),
-            rotate=np.array(layer.rotate),
-            shear=np.array(layer.shear),
-            affine=np.array(layer.affine.affine_matrix),
-            units=tuple(str(unit) for unit in layer.units),
-            axis_labels=tuple(str(label) for label in layer.axis_labels),
-        ),
+        geometry=layer_geometry(layer),
+    )
+
+
+def layer_geometry(layer: Layer) -> Geometry:
+    """Return where the pixels of a layer lie, in the GUI thread."""
+    return Geometry(
+        scale=tuple(float(v) for v in layer.scale),
+        translate=tuple(float(v) for v in layer.translate),
+        rotate=np.array(layer.rotate),
+        shear=np.array(layer.shear),
+        affine=np.array(layer.affine.affine_matrix),
+        units=tuple(str(unit) for unit in layer.units),
+        axis_labels=tuple(str(label) for label in layer.axis_labels),
     )
 
 

@@ -84,32 +84,41 @@ def visible_view(
     on_screen = _letters_on_screen(viewer, axes)
     _check_plane_on_screen(spatial, axes, on_screen)
     step = _current_index(viewer, layer, shape)
-    if viewer.dims.ndisplay == 3:
-        corners = np.array([np.zeros(len(shape), int), shape])
-    else:
-        corners = _corners(layer, shape)
-    box = tuple(
-        (int(corners[0, i]), int(corners[1, i]))
-        if axes[i] in on_screen
-        else (step[i], step[i] + 1)
-        for i in range(len(axes))
-    )
+    box = visible_box(viewer, layer, axes, shape)
     region = tuple(box[axes.index(letter)] for letter in spatial)
     if any(stop <= start for start, stop in region):
         raise AxesError(
             f"no pixel of {source.name!r} is in view; move the image into view (Home"
-            " key), or press Whole stack"
+            " key), or segment the whole of it"
         )
     loop = tuple(step[i] for i, a in enumerate(axes) if a not in spatial + "C")
     return View(region, loop)
 
 
-def plane_in_view(
-    viewer: Viewer, layer: Layer, shown_axes: str, wanted: str
-) -> tuple[int, ...]:
-    """Return the pixel of a layer that the sliders stand on, along `wanted` axes."""
-    data = np.round(layer.world_to_data(viewer.dims.point))
-    return tuple(int(data[shown_axes.index(letter)]) for letter in wanted)
+def visible_box(viewer: Viewer, layer: Layer, axes: str, shape: tuple[int, ...]) -> Box:
+    """Return the pixels of a layer that a viewer shows, along each of its axes.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Viewer that holds the layer.
+    layer : Layer
+        An image or labels layer.
+    axes, shape : str, tuple of int
+        The axes that the layer shows and their sizes, at full resolution.
+    """
+    on_screen = _letters_on_screen(viewer, axes)
+    step = _current_index(viewer, layer, shape)
+    if viewer.dims.ndisplay == 3:
+        corners = np.array([np.zeros(len(shape), int), shape])
+    else:
+        corners = _corners(layer, shape)
+    return tuple(
+        (int(corners[0, i]), int(corners[1, i]))
+        if letter in on_screen
+        else (step[i], step[i] + 1)
+        for i, letter in enumerate(axes)
+    )
 
 
 def _letters_on_screen(viewer: Viewer, axes: str) -> set[str]:
@@ -128,19 +137,19 @@ def _check_plane_on_screen(spatial: str, axes: str, on_screen: set[str]) -> None
     if not {"Y", "X"} <= on_screen:
         raise AxesError(
             f"the view shows {' and '.join(sorted(on_screen))}, the model needs Y and"
-            " X; roll the dimensions back, or press Whole stack"
+            " X; roll the dimensions back, or segment the whole image"
         )
 
 
 def _current_index(
-    viewer: Viewer, layer: Image, shape: tuple[int, ...]
+    viewer: Viewer, layer: Layer, shape: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Return the pixel of a layer that the sliders stand on."""
     data = np.round(layer.world_to_data(viewer.dims.point))
     return tuple(int(v) for v in np.clip(data, 0, np.array(shape) - 1))
 
 
-def _corners(layer: Image, shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
+def _corners(layer: Layer, shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
     """Return the first and one past the last visible pixel of level 0, (2, axes).
 
     They are the same along an axis on which the canvas lies beside the image: napari

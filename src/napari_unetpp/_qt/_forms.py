@@ -43,6 +43,8 @@ class Label:
         Text for an integer setting that is ``None``.
     suffix : str
         Unit behind a number.
+    unit : int
+        What a step of an integer field stands for, in that of the setting.
     choices : mapping of str to str
         Texts for the values of a setting with a fixed set of them.
     """
@@ -51,6 +53,7 @@ class Label:
     help: str
     none: str = "automatic"
     suffix: str = ""
+    unit: int = 1
     choices: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,13 +80,14 @@ class SettingsForm(QWidget):  # type: ignore[misc]
     def __init__(self, start: Settings, labels: Mapping[str, Label]) -> None:
         super().__init__()
         self.fields: dict[str, QWidget] = {}
+        self._units = {name: label.unit for name, label in labels.items()}
         self.rows = QFormLayout(self)
         self.rows.setContentsMargins(0, 0, 0, 0)
         self.rows.setFieldGrowthPolicy(QFormLayout.AllNonFixedFieldsGrow)
         for name, label in labels.items():
             info = type(start).model_fields[name]
             widget = _make_field(info, label)
-            _set_value(widget, getattr(start, name))
+            _set_value(widget, getattr(start, name), label.unit)
             widget.setToolTip(label.help)
             widget.setAccessibleName(label.text)
             _changed_signal(widget).connect(self._tell)
@@ -93,7 +97,10 @@ class SettingsForm(QWidget):  # type: ignore[misc]
 
     def values(self) -> dict[str, Any]:
         """Return the value of each field, by the name of its setting."""
-        return {name: _get_value(widget) for name, widget in self.fields.items()}
+        return {
+            name: _get_value(widget, self._units[name])
+            for name, widget in self.fields.items()
+        }
 
     def _tell(self, *_: object) -> None:
         self.changed.emit()
@@ -150,7 +157,7 @@ def _limits(info: FieldInfo) -> tuple[float, float]:
     return max([*low, *above], default=0.0), _MOST
 
 
-def _set_value(widget: QWidget, value: Any) -> None:
+def _set_value(widget: QWidget, value: Any, unit: int) -> None:
     if isinstance(widget, QComboBox):
         widget.setCurrentIndex(widget.findData(value))
     elif isinstance(widget, QCheckBox):
@@ -158,10 +165,11 @@ def _set_value(widget: QWidget, value: Any) -> None:
     elif isinstance(widget, QLineEdit):
         widget.setText(value)
     else:
-        widget.setValue(widget.minimum() if value is None else value)
+        low = widget.minimum()
+        widget.setValue(low if value is None else value if unit == 1 else value // unit)
 
 
-def _get_value(widget: QWidget) -> Any:
+def _get_value(widget: QWidget, unit: int) -> Any:
     if isinstance(widget, QComboBox):
         return widget.currentData()
     if isinstance(widget, QCheckBox):
@@ -169,7 +177,7 @@ def _get_value(widget: QWidget) -> Any:
     if isinstance(widget, QLineEdit):
         return widget.text()
     is_none = widget.specialValueText() and widget.value() == widget.minimum()
-    return None if is_none else widget.value()
+    return None if is_none else widget.value() * unit
 
 
 def _changed_signal(widget: QWidget) -> Any:

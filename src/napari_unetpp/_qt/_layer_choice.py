@@ -1,10 +1,10 @@
-"""A list of the image layers of a viewer that follows the viewer."""
+"""Lists of layers of a viewer that follow the viewer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.layers import Image
+from napari.layers import Image, Labels, Layer, Shapes
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
@@ -15,50 +15,57 @@ if TYPE_CHECKING:
 
 
 class LayerChoice(QComboBox):  # type: ignore[misc]
-    """Combo box of a viewer's image layers, without those that are our results.
+    """Combo box of some of a viewer's layers.
 
     Only bound methods are connected: napari holds them weakly, so that a panel that is
     gone gets no more events.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer.
+    none : str
+        Text for no layer, the first choice; without it there is no such choice.
     """
 
     layer_changed = Signal()
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, none: str = "") -> None:
         super().__init__()
         self._viewer = viewer
-        self._layers: list[Image] = []
+        self._none = none
+        self._layers: list[Layer | None] = []
         self.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
-        self.setToolTip("The image that is segmented")
-        self.setAccessibleName("Image")
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.connect(self._refill)
         self._refill()
-        self.setCurrentIndex(self._index_of(viewer.layers.selection.active))
         self.currentIndexChanged.connect(self._tell)
 
     @property
-    def layer(self) -> Image | None:
-        """The chosen layer, ``None`` if the viewer has no image."""
+    def layer(self) -> Layer | None:
+        """The chosen layer, if there is one."""
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
-    def choose(self, layer: Image) -> None:
+    def choose(self, layer: Layer | None) -> None:
         """Choose a layer of the viewer."""
         self.setCurrentIndex(self._index_of(layer))
+
+    def _offers(self, layer: Layer) -> bool:
+        """Return whether a layer can be chosen."""
+        raise NotImplementedError
 
     def _refill(self, *_: object) -> None:
         before = self.layer
         with QSignalBlocker(self):
             self.clear()
-            self._layers = [
-                layer
-                for layer in reversed(self._viewer.layers)
-                if isinstance(layer, Image) and not is_result(layer)
-            ]
+            found = [la for la in reversed(self._viewer.layers) if self._offers(la)]
+            self._layers = [None, *found] if self._none else found
             for layer in self._layers:
-                self.addItem(layer.name)
-                layer.events.name.connect(self._rename)
+                self.addItem(self._none if layer is None else layer.name)
+                if layer is not None:
+                    layer.events.name.connect(self._rename)
             self.setCurrentIndex(self._index_of(before))
         if self.layer != before:
             self._tell()
@@ -70,7 +77,36 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
 
     def _rename(self, *_: object) -> None:
         for i, layer in enumerate(self._layers):
-            self.setItemText(i, layer.name)
+            if layer is not None:
+                self.setItemText(i, layer.name)
 
     def _tell(self, *_: object) -> None:
         self.layer_changed.emit()
+
+
+class ImageChoice(LayerChoice):
+    """Combo box of a viewer's image layers, without those that are our results."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__(viewer)
+        self.setToolTip("The image that is segmented")
+        self.setAccessibleName("Image")
+        self.choose(viewer.layers.selection.active)
+
+    def _offers(self, layer: Layer) -> bool:
+        return isinstance(layer, Image) and not is_result(layer)
+
+
+class InsideChoice(LayerChoice):
+    """Combo box of what results can be restricted to: labels and shapes."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__(viewer, none="everywhere")
+        self.setToolTip(
+            "Segment only where a labels layer is not 0, or inside drawn shapes, on the"
+            "\nplanes on which they are seen. Tiles without any of it are not read."
+        )
+        self.setAccessibleName("Only inside")
+
+    def _offers(self, layer: Layer) -> bool:
+        return isinstance(layer, (Labels, Shapes))

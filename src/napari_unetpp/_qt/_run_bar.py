@@ -51,10 +51,16 @@ class RunBar(QWidget):  # type: ignore[misc]
     def start(self, text: str) -> None:
         """Show that a run has begun; how long it takes is not known yet."""
         self.bar.setRange(0, 0)
+        self.bar.setToolTip("")
         self.bar.show()
         self.cancel.setEnabled(True)
         self.cancel.show()
         self.say(text)
+
+    def plan(self, plan: str) -> None:
+        """Show what the run will do, and keep it in reach while it goes on."""
+        self.bar.setToolTip(plan)
+        self.say(f"Starting ({plan})…")
 
     def advance(self, progress: Progress) -> None:
         """Show how much is done."""
@@ -94,8 +100,9 @@ class RunBar(QWidget):  # type: ignore[misc]
 def progress_text(progress: Progress) -> str:
     """Return what is done, how fast it goes and how long it still takes, in words."""
     parts = [f"{progress.what.capitalize()}: {progress.n_done} of {progress.n_all}"]
-    if progress.n_done and progress.seconds > 0:
-        rate = progress.n_done / progress.seconds
+    n_done = progress.n_done - progress.n_before
+    if n_done > 0 and progress.seconds > 0:
+        rate = n_done / progress.seconds
         if progress.n_pixels:
             speed = rate * progress.n_pixels / progress.n_all
             parts.append(f"{speed / 1e6:.2g} Mpx/s")

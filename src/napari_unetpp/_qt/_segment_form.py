@@ -16,15 +16,18 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_unetpp._napari import Source, read_layer
+from napari_unetpp._napari import Inside, Source, read_inside, read_layer
+from napari_unetpp._qt._folder_choice import FolderChoice
 from napari_unetpp._qt._forms import Label, SettingsForm
-from napari_unetpp._qt._layer_choice import LayerChoice
+from napari_unetpp._qt._layer_choice import ImageChoice, InsideChoice
 from napari_unetpp._qt._model_choice import ModelChoice
 from napari_unetpp.arrays import parse_axes
 from napari_unetpp.config import PredictionConfig
 from napari_unetpp.errors import AxesError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari.layers import Image
     from napari.viewer import Viewer
 
@@ -60,6 +63,18 @@ _ADVANCED = {
         "Tiles at once",
         "More may be faster on a GPU and takes more of its memory.",
     ),
+    "memory": Label(
+        "Memory",
+        "Most main memory that a run may take; tiles are made smaller for it.\n"
+        "The result stays the same.",
+        suffix=" MiB",
+        unit=2**20,
+    ),
+    "skip_bad": Label(
+        "Skip bad",
+        "Take pieces of the image that cannot be read as dark and tell of them.\n"
+        "Off: the run stops there, and goes on once they can be read.",
+    ),
     "nonfinite": Label(
         "NaN, infinite",
         "What to do with pixels that are not numbers.",
@@ -82,7 +97,7 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         super().__init__()
         self._described: Described | None = None
         self._source: Source | None = None
-        self.layers = LayerChoice(viewer)
+        self.layers = ImageChoice(viewer)
         self.axes_field = QLineEdit()
         self.channels = QComboBox()
         self.models = ModelChoice(preferences.model, preferences.models_folder)
@@ -90,6 +105,8 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         self.devices = QComboBox()
         self.how = SettingsForm(preferences.prediction, _HOW)
         self.advanced = SettingsForm(preferences.prediction, _ADVANCED)
+        self.inside_choice = InsideChoice(viewer)
+        self.folder_choice = FolderChoice()
         self.heads = QCheckBox("Show every head and the uncertainty")
         self.problem_text = _small_label()
         self._set_up_fields(preferences.prediction.device)
@@ -121,6 +138,27 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         """The one channel that is used, ``None`` for all."""
         chosen: int | None = self.channels.currentData()
         return chosen
+
+    @property
+    def inside(self) -> Inside | None:
+        """Where results are wanted, as it is now; ``None`` for everywhere."""
+        layer = self.inside_choice.layer
+        return None if layer is None else read_inside(layer)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where results of a whole image are kept, ``None`` for nowhere."""
+        return self.folder_choice.folder
+
+    @property
+    def has_planes(self) -> bool:
+        """Whether the image is more than one picture of Y and X."""
+        try:
+            source = self.source
+        except AxesError:
+            return True
+        sizes = zip(source.shown_axes, source.shown_shape, strict=True)
+        return any(size > 1 for letter, size in sizes if letter not in "CYX")
 
     @property
     def settings(self) -> PredictionConfig:
@@ -206,6 +244,8 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         rows.insertRow(3, "Model", self.models)
         rows.insertRow(4, "", self.model_text)
         rows.insertRow(5, "Device", self.devices)
+        rows.addRow("Only inside", self.inside_choice)
+        rows.addRow("Save to", self.folder_choice)
         self.advanced.rows.addRow(self.heads)
         more = QCollapsible("Advanced")
         more.addWidget(self.advanced)
@@ -224,6 +264,8 @@ class SegmentForm(QWidget):  # type: ignore[misc]
             self.channels.currentIndexChanged,
             self.how.changed,
             self.advanced.changed,
+            self.inside_choice.layer_changed,
+            self.folder_choice.changed,
         ):
             signal.connect(self._check)
 

@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QTimer, Slot
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -26,14 +27,19 @@ from napari_unetpp._napari import (
 )
 from napari_unetpp._qt._run_bar import RunBar, clock
 from napari_unetpp._qt._segment_form import SegmentForm
+from napari_unetpp._qt._view_follower import ViewFollower
 from napari_unetpp._qt._workers import Cancelled, Done, Failed, Sent, start_run
 from napari_unetpp.errors import AxesError
+from napari_unetpp.tiling import Focus
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
     from napari_unetpp._qt._workers import EventWorker
+
+WHOLE_IMAGE = "Whole image"
+WHOLE_STACK = "Whole stack"
 
 _STEP_MS = 100
 
@@ -61,6 +67,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._progress: Progress | None = None
         self._summary = ""
         self._began = 0.0
+        self._request: SegmentRequest | None = None
+        self._follower = ViewFollower(napari_viewer, self)
         self.form = SegmentForm(napari_viewer, self._preferences)
         self.form.model_changed.connect(self._describe_model)
         self.form.changed.connect(self._form_changed)
@@ -70,8 +78,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             " read too, so that the result is that of the whole image"
         )
         self.view_button.clicked.connect(self.segment_view)
-        self.whole_button = QPushButton("Whole stack")
-        self.whole_button.setToolTip("Segment all planes, time points and positions")
+        self.whole_button = QPushButton(WHOLE_IMAGE)
+        self.whole_button.setToolTip(
+            "Segment all of it, planes, time points and positions too; what is in view"
+            " comes first"
+        )
         self.whole_button.clicked.connect(self.segment_whole)
         self.run_bar = RunBar()
         self.run_bar.cancelled.connect(self.cancel)
@@ -90,8 +101,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._segment(in_view=False)
 
     def cancel(self) -> None:
-        """Stop the run at the next tile; what is done stays in the layers."""
+        """Stop the run at the next tile; what is done stays."""
         if self._worker is not None:
+            self._follower.stop()
             self.run_bar.stopping()
             self._worker.quit()
 
@@ -120,22 +132,25 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         if self.is_running:
             return
         try:
-            request = self._request(in_view=in_view)
+            request = self._request_now(in_view=in_view)
         except ValueError as error:  # a setting, or something about the image
             self.run_bar.stop(str(error), error=True)
             return
         self._draw_all()
         self._run += 1
+        self._request = request
         self._shown, self._progress, self._summary = None, None, ""
         self._began = time.monotonic()
         self.run_bar.start("Starting…")
         self._worker = start_run(
             self._viewer, partial(segment_source, request), self._run, self._receive
         )
+        if not in_view:
+            self._follower.follow(request, self.form.layer, self.form.spatial_dims)
         self._timer.start()
         self._update_buttons()
 
-    def _request(self, *, in_view: bool) -> SegmentRequest:
+    def _request_now(self, *, in_view: bool) -> SegmentRequest:
         """Freeze what the form and the viewer say now."""
         source, dims = self.form.source, self.form.spatial_dims
         view = None
@@ -149,9 +164,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             channel=self.form.channel,
             model=self.form.models.model,
             settings=self.form.settings,
-            view=view,
-            whole=not in_view,
+            view=view if in_view else None,
+            focus=Focus(view.box if view else None),
             heads=self.form.heads.isChecked(),
+            inside=self.form.inside,
+            folder=None if in_view else self.form.folder,
             spare_cores=self._preferences.spare_cores,
         )
 
@@ -163,11 +180,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         event = sent.event
         if isinstance(event, ArraysReady):
             self._shown = ShownResults(self._viewer, event.group, event.arrays)
-            self.run_bar.say(f"Starting ({event.plan})…")
+            self.run_bar.plan(event.plan)
         elif isinstance(event, Progress):
             self._progress = event
-            if self._shown is not None and event.plane is not None:
-                self._shown.tile_done(event.plane)
+            if self._shown is not None and event.box is not None:
+                self._shown.tile_done(event.box)
         elif isinstance(event, Note):
             self.run_bar.say(event.text)
         elif isinstance(event, LabelsReady):
@@ -175,20 +192,30 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         elif isinstance(event, Failed):
             self._end(event.message, error=True)
         elif isinstance(event, Cancelled):
-            self._end("Stopped; what was done stays in the layers.")
+            self._end(self._stopped_text())
         elif isinstance(event, Done):
             self._end(f"{self._summary} ({clock(time.monotonic() - self._began)})")
 
     def _labels_ready(self, event: LabelsReady) -> None:
         self._summary = event.summary
         if self._shown is not None:
-            self._shown.end(event.labels)
+            self._shown.end(event)
 
     def _end(self, text: str, *, error: bool = False) -> None:
         self._worker = None
+        self._follower.stop()
         self._progress = None
         self.run_bar.stop(text, error=error)
         self._update_buttons()
+
+    def _stopped_text(self) -> str:
+        folder = self._request.folder if self._request else None
+        if folder is None:
+            return "Stopped; what was done stays in the layers."
+        return (
+            f"Stopped; what was done is kept in {folder}, and goes on when the same is"
+            " started again."
+        )
 
     def _step(self) -> None:
         """Draw a little of what happened since the last time; called by the timer."""
@@ -215,6 +242,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         ready = not self.is_running and not self.form.problem
         self.view_button.setEnabled(ready)
         self.whole_button.setEnabled(ready)
+        self.whole_button.setText(WHOLE_STACK if self.form.has_planes else WHOLE_IMAGE)
 
     @Slot()  # type: ignore[untyped-decorator]
     def _describe_model(self) -> None:
@@ -237,6 +265,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         elif isinstance(sent.event, Failed) and sent.run == self._description:
             self.form.show_model_problem(sent.event.message)
 
+    def _leave(self) -> None:
+        """Stop, and say where what is done is kept: the panel cannot any more."""
+        if self._worker is not None and self._request and self._request.folder:
+            show_info(self._stopped_text())
+        self.cancel()
+
     def showEvent(self, event: QShowEvent) -> None:
         """Find models and devices once the panel is on the screen."""
         super().showEvent(event)
@@ -253,10 +287,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         """Stop with the viewer's window."""
         super().hideEvent(event)
         if not event.spontaneous() and not self.window().isVisible():
-            self.cancel()
+            self._leave()
 
     def event(self, event: QEvent) -> bool:
         """Stop when the panel is closed: napari takes it out of its dock."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.cancel()
+            self._leave()
         return bool(super().event(event))

@@ -8,7 +8,13 @@ from uuid import uuid4
 
 from napari_unetpp.api._models import DEFAULT_MODEL, load_model
 from napari_unetpp.config import PredictionConfig
-from napari_unetpp.inference import Finished, label, predict_image, result_of
+from napari_unetpp.inference import (
+    Finished,
+    aligned_mask,
+    label,
+    predict_image,
+    result_of,
+)
 from napari_unetpp.io import as_image
 
 if TYPE_CHECKING:
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     from napari_unetpp.config import Mode, Nonfinite
     from napari_unetpp.inference import Event, Prediction, Segmentation
     from napari_unetpp.nn import Model
+    from napari_unetpp.tiling import Focus
 
 
 def predict(
@@ -176,7 +183,9 @@ def segmenting(
     heads: bool = True,
     region: Box | None = None,
     loop: tuple[int, ...] | None = None,
-    first: Box | None = None,
+    first: Box | Focus | None = None,
+    mask: object = None,
+    preview: bool = False,
 ) -> Generator[Event, None, Segmentation]:
     """Segment step by step, telling what happens; closing the generator cancels.
 
@@ -194,15 +203,21 @@ def segmenting(
     loop : tuple of int, optional
         The one index that is wanted along the loop axes (those of the result that are
         not spatial).
-    first : Box, optional
+    first : Box or Focus, optional
         What is looked at: (start, stop) in pixels for each axis of the result. Tiles
-        are predicted from there outwards; the result is the same.
+        are predicted from there outwards; the result is the same. A `Focus` may be
+        moved by another thread while the run goes on.
+    mask : path, array or layer, optional
+        Only where it is not 0 is anything predicted. It has the axes of the results, or
+        their spatial axes only.
+    preview : bool
+        Whether what is looked at is predicted by head 1 first, as a preview.
 
     Yields
     ------
     RunStarted
         Once, with the arrays that fill.
-    TileDone, MemoryLow
+    TileDone, MemoryLow, BadPixels
         While tiles are predicted.
     BlockDone
         While labels are made.
@@ -228,8 +243,9 @@ def segmenting(
     settings = settings or PredictionConfig()
     loaded = load_model(model)
     folder = None if store is None else Path(store)
+    found = as_image(image, axes, channel)
     prediction = yield from predict_image(
-        as_image(image, axes, channel),
+        found,
         loaded,
         settings,
         run_id,
@@ -238,6 +254,8 @@ def segmenting(
         region=region,
         loop=loop,
         first=first,
+        mask=aligned_mask(mask, found, loaded),
+        preview=preview,
     )
     result = yield from label(
         prediction, loaded.config, run_id, folder, link=settings.link

@@ -14,10 +14,21 @@ import typer
 from typer.core import TyperCommand
 
 from napari_unetpp.cli import _options as opt
-from napari_unetpp.cli._exit import EXIT_CODES, exit_codes, terminable
+from napari_unetpp.cli._exit import EXIT_CODES, GOES_ON, exit_codes, terminable
 from napari_unetpp.cli._help import METRICS, RESULTS
-from napari_unetpp.cli._paths import check_new, expand, pair, repeat_options
-from napari_unetpp.config import PredictionConfig, TrainingConfig
+from napari_unetpp.cli._paths import (
+    check_new,
+    expand,
+    pair,
+    parse_shard,
+    repeat_options,
+)
+from napari_unetpp.config import (
+    OutputConfig,
+    PredictionConfig,
+    TrainingConfig,
+    WorkersConfig,
+)
 
 _ABOUT = "Segment microscopy images of any size with UNet++, and train it on yours."
 
@@ -83,18 +94,28 @@ def segment(
     device: opt.Device = "auto",
     tile: opt.TileEdge = None,
     batch: opt.Batch = 1,
+    memory: opt.Memory = None,
+    mask: opt.MaskFile = None,
     nonfinite: opt.OnNonfinite = "error",
+    skip_bad: opt.SkipBad = False,
     link: opt.Link = False,
     form: opt.Format = "auto",
+    probabilities: opt.Probabilities = "uint8",
+    ome_zarr: opt.OmeZarr = "0.5",
+    labels_beside: opt.LabelsBeside = False,
+    workers: opt.NumberOfWorkers = 1,
+    scheduler: opt.Scheduler = None,
+    shard: opt.Shard = None,
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Find objects or classes in images and write them to files.
 
     An image that fails does not stop the others: failures are listed at the end, and
-    the exit code is that of the first.
+    the exit code is that of the first. A run that was stopped, or killed, goes on where
+    it was when the same command is given again; what is up to date is not done again.
     """
-    with exit_codes(as_json=as_json):
+    with exit_codes(as_json=as_json, hint=GOES_ON):
         files = expand(images)
         settings = PredictionConfig(
             mode=mode,
@@ -102,17 +123,28 @@ def segment(
             device=device,
             tile=tile,
             batch=batch,
+            memory=memory,
             nonfinite=nonfinite,
+            skip_bad=skip_bad,
             link=link,
         )
+        share = parse_shard(shard)
+        way = WorkersConfig(workers=workers, scheduler=scheduler, shard=share)
         from napari_unetpp import api
-        from napari_unetpp.cli import _segment as work
+        from napari_unetpp.cli import _job, _segment
 
         network = api.load_model(model)
-        work.check_task(network, task)
-        kinds = work.parse_kinds(save, network, settings)
-        job = work.Job(network, settings, output, kinds, form, axes, channel, overwrite)
-        code = work.run(files, job, as_json=as_json)
+        _job.check_task(network, task)
+        kinds = _job.parse_kinds(save, network, settings)
+        kept = OutputConfig(
+            kinds=kinds,
+            probability=probabilities,
+            ome_zarr=ome_zarr,
+            labels_beside=labels_beside,
+        )
+        source = (axes, channel, mask)
+        job = _job.Job(network, settings, output, kept, form, overwrite, way, *source)
+        code = _segment.run(files, job, as_json=as_json)
     raise typer.Exit(code)
 
 
@@ -224,10 +256,10 @@ def demo(
     """
     with exit_codes(as_json=as_json):
         from napari_unetpp import api
-        from napari_unetpp.cli import _demo, _segment
+        from napari_unetpp.cli import _demo, _job
 
         settings = PredictionConfig(device=device, link=True)
         network = api.load_model(model)
-        kinds = _segment.parse_kinds(None, network, settings)
-        job = _segment.Job(network, settings, output, kinds, "tif", overwrite=True)
+        kept = OutputConfig(kinds=_job.parse_kinds(None, network, settings))
+        job = _job.Job(network, settings, output, kept, "tif", overwrite=True)
         _demo.run(job, as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from napari_unetpp._types import LabelArray
-    from napari_unetpp.cli._segment import Job
+    from napari_unetpp.cli._job import Job
+    from napari_unetpp.config import OutputKind
     from napari_unetpp.io._synthetic import SyntheticImage
 
 _TISSUE = "ihc.png"
@@ -59,13 +62,13 @@ def run(job: Job, *, as_json: bool) -> None:
     """
     start = time.monotonic()
     stack = nuclei_stack()
-    inputs = _write_inputs(job.output, stack)
+    inputs = _write_inputs(job.folder, stack)
     with Display() as display:
         done = list(_segment(inputs, job, display))
-    figure = job.output / _FIGURE
+    figure = job.folder / _FIGURE
     planes = [(), (stack.data.shape[0] // 2,)]
     write_figure(figure, [_row(*each) for each in zip(done, planes, strict=True)])
-    score = _score(stack.labels, np.asarray(done[1].segmentation.labels))
+    score = _score(stack.labels, _read(done[1], "labels"))
     seconds = round(time.monotonic() - start, 3)
     if not as_json:
         typer.echo("\n".join(_lines(done, figure, score, seconds)))
@@ -114,24 +117,27 @@ def _write_inputs(folder: Path, stack: SyntheticImage) -> list[Path]:
 
 def _row(done: Segmented, plane: tuple[int, ...]) -> list[Panel]:
     """Return the panels of one image, at one plane of it."""
-    prediction = done.segmentation.prediction
     image = np.asarray(as_image(done.image).data[plane])
-    labels = np.asarray(done.segmentation.labels[plane])
+    labels = _read(done, "labels")[plane]
     where = f", plane {plane[0]}" if plane else ""
     n_objects = np.unique(labels[labels > 0]).size
     panels = [
         image_panel(f"{done.image.name}{where}", image),
         labels_panel(f"labels: {n_objects} objects", image, labels),
     ]
-    for name, head in zip(
-        prediction.head_names, prediction.head_foreground, strict=True
-    ):
-        panels.append(map_panel(f"{name}, foreground", np.asarray(head[plane])))
-    panels.append(map_panel("mean", np.asarray(prediction.foreground[plane])))
-    if prediction.uncertainty is not None:
-        spread = np.asarray(prediction.uncertainty[plane])
+    heads = _read(done, "heads").reshape(-1, *done.saved.shape)  # (H, ...)
+    for number, head in enumerate(heads, 1):
+        panels.append(map_panel(f"head {number}, foreground", head[plane]))
+    panels.append(map_panel("mean", _read(done, "mean")[plane]))
+    if "uncertainty" in done.saved.outputs:
+        spread = _read(done, "uncertainty")[plane]
         panels.append(map_panel("uncertainty, 0 to 0.5", spread, SPREAD_COLOURS, 0.5))
     return panels
+
+
+def _read(done: Segmented, kind: OutputKind) -> npt.NDArray[Any]:
+    """Return a result that was written."""
+    return np.asarray(tifffile.imread(done.saved.outputs[kind]))
 
 
 def _score(truth: LabelArray, found: LabelArray) -> dict[str, float]:

@@ -72,10 +72,15 @@ class Display:
     ) -> None:
         self._progress.stop()
 
-    def start(self, what: str, unit: str, total: float | None = None) -> None:
-        """Begin a bar for new work, in place of the last one; no unit, no rate."""
+    def start(
+        self, what: str, unit: str, total: float | None = None, done: int = 0
+    ) -> None:
+        """Begin a bar for new work, in place of the last one; no unit, no rate.
+
+        What is `done` already does not count into the rate.
+        """
         self._clear()
-        self._progress.add_task(what, total=total, unit=unit, note="")
+        self._progress.add_task(what, total=total, completed=done, unit=unit, note="")
 
     def advance_to(self, done: float, total: float, note: str = "") -> None:
         """Show how much of the work is done, and a note behind it."""

@@ -43,10 +43,14 @@ Exit codes:
   0    done
   1    something unexpected, or training that could not go on
   2    bad input or usage
-  3    output that cannot be written, or exists
+  3    output that cannot be written, exists, is being made by another run, or was
+       begun with other settings
   4    device that is not there, or is too small
   130  interrupted (Ctrl-C)
   143  terminated (SIGTERM), as by the time limit of a cluster"""
+
+GOES_ON = "; what is done is kept, and the same command goes on from there"
+"""Stands behind what is said when ``segment`` is stopped."""
 
 EXPECTED = (UnetppError, ValidationError, MemoryError)
 """Errors that are shown as a message; all others are bugs and show where."""
@@ -73,7 +77,7 @@ def message(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return wrong_settings(error)
     if isinstance(error, MemoryError):
-        return f"out of memory ({error}); choose a smaller --tile, or save less"
+        return f"out of memory ({error}); set --memory, or a smaller --tile"
     return str(error)
 
 
@@ -109,15 +113,23 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def exit_codes(*, as_json: bool = False) -> Iterator[None]:
-    """Turn expected errors, Ctrl-C and SIGTERM into messages and exit codes."""
+def exit_codes(*, as_json: bool = False, hint: str = "") -> Iterator[None]:
+    """Turn expected errors, Ctrl-C and SIGTERM into messages and exit codes.
+
+    Parameters
+    ----------
+    as_json : bool
+        Print errors as JSON on standard output too.
+    hint : str
+        Said behind "interrupted" and "terminated": what is kept.
+    """
     try:
         yield
     except Terminated:
-        typer.echo("terminated", err=True)
+        typer.echo(f"terminated{hint}", err=True)
         raise typer.Exit(ExitCode.TERMINATED) from None
     except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
+        typer.echo(f"interrupted{hint}", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except EXPECTED as error:
         typer.echo(f"error: {message(error)}", err=True)

@@ -8,7 +8,8 @@ Results, in DIR, for an image called NAME.*:
                         a class model: of each class (class first)
   NAME_heads.tif        the same of each head (head first)
   NAME_uncertainty.tif  spread between the heads, 0 to 0.5
-Very large images, or --format zarr: all of them in NAME.ome.zarr."""
+Very large images, or --format zarr: all of them in NAME.ome.zarr.
+Until they are complete there is NAME.job, which the same command goes on from."""
 
 METRICS = """\b
 Metrics, averaged over the images unless they say pooled:

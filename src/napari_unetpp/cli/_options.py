@@ -126,6 +126,67 @@ Format = Annotated[
         "--format", help="TIFF files, or OME-Zarr; auto: zarr for huge images."
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Most memory that the run may take, such as 4GB; tiles are chosen to fit.",
+        show_default=False,
+    ),
+]
+MaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mask",
+        metavar="FILE",
+        help="Image of the same size: only where it is not 0 is anything looked for.",
+        show_default=False,
+    ),
+]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Go on past pieces of an image that cannot be read; they are listed.",
+    ),
+]
+NumberOfWorkers = Annotated[
+    int,
+    typer.Option(
+        "--workers", metavar="N", help="Processes on this machine; one for each GPU."
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="tcp://HOST:PORT",
+        help="Work on the dask cluster whose scheduler this is.",
+        show_default=False,
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Do part I of N, counted from 1; run all N, on machines that share DIR.",
+        show_default=False,
+    ),
+]
+Probabilities = Annotated[
+    Literal["uint8", "float16"],
+    typer.Option(
+        "--probabilities", help="How they are stored: steps of 1/255, or half floats."
+    ),
+]
+OmeZarr = Annotated[
+    Literal["0.5", "0.4"], typer.Option("--ome-zarr", help="Version of OME-Zarr.")
+]
+LabelsBeside = Annotated[
+    bool,
+    typer.Option(
+        "--labels-beside", help="Put the labels into the image's own OME-Zarr folder."
+    ),
+]
 DemoFolder = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all files.")
 ]

@@ -1,10 +1,16 @@
-"""Files that the user names: one by one, by folder, or by pattern."""
+"""What the user names in words: files, folders and patterns, parts of the work."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_unetpp.errors import ImageError, LabelsError, OutputError, OutputExistsError
+from napari_unetpp.errors import (
+    ImageError,
+    LabelsError,
+    OutputError,
+    OutputExistsError,
+    SettingsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +60,18 @@ def check_new(path: Path | None, overwrite: bool) -> None:
             f"{path} exists and is not overwritten; choose another name, or allow it"
             " with --overwrite"
         )
+
+
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """Return ``I/N`` as two whole numbers; which are allowed is said elsewhere."""
+    if text is None:
+        return None
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal()):
+        raise SettingsError(
+            f"--shard {text}: not of the form I/N, part I of N; for example --shard 2/8"
+        )
+    return int(part), int(parts)
 
 
 def repeat_options(arguments: Sequence[str], options: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from napari_unetpp.inference._device import (
 )
 from napari_unetpp.inference._evaluate import evaluate as evaluate_images
 from napari_unetpp.inference._events import (
+    BadPixels,
     BlockDone,
     Event,
     Finished,
@@ -17,22 +18,39 @@ from napari_unetpp.inference._events import (
     TileDone,
     result_of,
 )
+from napari_unetpp.inference._job import check_outputs_of, run_job
 from napari_unetpp.inference._labelling import label
 from napari_unetpp.inference._predicting import predict_image
 from napari_unetpp.inference._predictor import Predictor
-from napari_unetpp.inference._results import Prediction, Segmentation
+from napari_unetpp.inference._request import (
+    JobRequest,
+    aligned_mask,
+    check_shared,
+    result_kinds,
+)
+from napari_unetpp.inference._results import (
+    Prediction,
+    SavedSegmentation,
+    Segmentation,
+)
 
 __all__ = [
+    "BadPixels",
     "BlockDone",
     "DeviceInfo",
     "Event",
     "Finished",
+    "JobRequest",
     "MemoryLow",
     "Prediction",
     "Predictor",
     "RunStarted",
+    "SavedSegmentation",
     "Segmentation",
     "TileDone",
+    "aligned_mask",
+    "check_outputs_of",
+    "check_shared",
     "cuda_hint",
     "devices",
     "evaluate_images",
@@ -40,5 +58,7 @@ __all__ = [
     "label",
     "predict_image",
     "resolve_device",
+    "result_kinds",
     "result_of",
+    "run_job",
 ]

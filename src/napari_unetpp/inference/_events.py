@@ -9,7 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_unetpp._types import Box
-    from napari_unetpp.inference._results import Prediction, Segmentation
+    from napari_unetpp.inference._results import (
+        Prediction,
+        SavedSegmentation,
+        Segmentation,
+    )
+    from napari_unetpp.io._result_store import ResultStore
     from napari_unetpp.tiling import Tile
 
 Result = TypeVar("Result")
@@ -34,8 +39,14 @@ class RunStarted:
         Deepest level computed.
     device : str
         Where.
-    prediction : Prediction
-        The result; tiles not yet done are 0.
+    prediction : Prediction, optional
+        The result; tiles not yet done are 0. ``None`` for a job, which has `store`.
+    memory : int
+        Bytes of main memory that the run takes at most, as planned.
+    store : ResultStore, optional
+        Where the results of a job grow.
+    n_done : int
+        Tiles that an earlier run of the same job has done.
     """
 
     run_id: str
@@ -44,7 +55,10 @@ class RunStarted:
     halo: tuple[int, ...]
     level: int
     device: str
-    prediction: Prediction
+    prediction: Prediction | None
+    memory: int = 0
+    store: ResultStore | None = None
+    n_done: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,15 @@ class TileDone:
         Since the first tile was asked for.
     stage : str
         ``"predict"``.
+    record : bytes
+        What later stages want to know of the tile, as the sink packed it.
+    preview : bool
+        Whether this is the quick answer of head 1, which does not count as done.
+    skipped : bool
+        Whether the network had nothing to do: no pixel of the mask lies in the core,
+        or a tile of the same constant pixels has been predicted before.
+    network_seconds : float
+        Time that the network has taken in this run so far.
     """
 
     run_id: str
@@ -74,6 +97,10 @@ class TileDone:
     n_tiles: int
     seconds: float
     stage: str = PREDICT
+    record: bytes = b""
+    preview: bool = False
+    skipped: bool = False
+    network_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +117,26 @@ class MemoryLow:
 
     run_id: str
     largest: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadPixels:
+    """A piece of the image cannot be read and is taken as dark, as asked for.
+
+    Attributes
+    ----------
+    run_id : str
+        The run.
+    box : Box
+        The piece as it is stored, one interval for each loop and spatial axis of the
+        image.
+    reason : str
+        Why it cannot be read.
+    """
+
+    run_id: str
+    box: Box
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +170,15 @@ class Finished:
     ----------
     run_id : str
         The run.
-    result : Prediction or Segmentation
-        The result, complete.
+    result : Prediction, Segmentation or SavedSegmentation
+        The result, complete; of a job, where it lies.
     """
 
     run_id: str
-    result: Prediction | Segmentation
+    result: Prediction | Segmentation | SavedSegmentation
 
 
-Event = RunStarted | TileDone | MemoryLow | BlockDone | Finished
+Event = RunStarted | TileDone | MemoryLow | BadPixels | BlockDone | Finished
 
 
 def result_of(run: Generator[object, None, Result]) -> Result:

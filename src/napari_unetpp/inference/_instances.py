@@ -3,12 +3,14 @@
 Objects start from seeds: connected pixels (along the axes, not diagonally) whose
 probability of the interior passes a threshold. They grow by a seeded watershed over
 the foreground, where the interior is likeliest first. A piece of foreground without a
-seed is one object. Sweeps go over blocks of fixed size, so that memory stays bounded
+seed is one object. Stages go over blocks of fixed size, so that memory stays bounded
 and neither blocks nor the network's tiles show in the result::
 
-    find     number seeds and seedless pieces in each block; note which touch at faces
-    join     union-find over what touches; write one id for each seed
-    grow     watershed in block + halo, the halo enlarged until the block is proved
+    find     number seeds and seedless pieces in each block; note what lies at its faces
+    (join)   union-find over what touches: the id of each seed and seedless piece
+    grow 0   watershed in block + halo, the halo enlarged until the block is proved
+    grow 1.. go on where objects are larger, from what the blocks around hold by now
+    compare  count which objects lie over which of the plane before (planes linked)
     number   drop objects below the smallest size, close the gaps in the ids
 
 Objects up to 512 pixels (3-D: 64) beyond a block's face are exactly those of a single
@@ -18,224 +20,315 @@ object as large may lie elsewhere.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
 from napari_unetpp._types import slices
-from napari_unetpp.config import INSTANCE_CLASSES
-from napari_unetpp.inference._events import BlockDone
-from napari_unetpp.inference._joins import Joins
-from napari_unetpp.inference._lazy import read
+from napari_unetpp.inference._joins import block_record, join
+from napari_unetpp.inference._linking import link_planes
+from napari_unetpp.inference._stages import (
+    COMPARE,
+    FIND,
+    NUMBER,
+    counted,
+    counted_pairs,
+    grow_stage,
+    pack,
+    unpack,
+)
 from napari_unetpp.inference._watershed import UNSURE, grow
-from napari_unetpp.tiling import TileGrid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     import numpy.typing as npt
 
-    from napari_unetpp._types import LazyArray
     from napari_unetpp.config import InstanceConfig
+    from napari_unetpp.inference._events import BlockDone
     from napari_unetpp.inference._joins import Joined
-    from napari_unetpp.tiling import Tile
+    from napari_unetpp.inference._stages import (
+        Blocks,
+        Bytes,
+        Integers,
+        LabelArrays,
+        Stages,
+        State,
+    )
+    from napari_unetpp.tiling import Tile, TileGrid
 
-_BACKGROUND = INSTANCE_CLASSES.index("background")
-_INTERIOR = INSTANCE_CLASSES.index("interior")
-_STEPS = 255  # probabilities are compared in the steps in which they are stored
+    Ids = npt.NDArray[np.integer[Any]]
+    Mask = npt.NDArray[np.bool_]
 
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """How large blocks are.
-
-    Attributes
-    ----------
-    edges : tuple of int
-        Edges of a block in pixels, one for each spatial axis.
-    halos : tuple of int
-        Context on each side in pixels; the next is taken where one proves too small.
-    """
-
-    edges: tuple[int, ...]
-    halos: tuple[int, ...]
-
-
-BLOCKS = {2: Blocks((1024, 1024), (128, 512)), 3: Blocks((64, 192, 192), (32, 64))}
-"""Blocks for 2-D and 3-D; a window stays below a gigabyte of memory."""
-
-
-class LabelStore(Protocol):
-    """Where labels go: a NumPy or zarr array of uint32, (*loops, *spatial)."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, key: Any, /) -> Any: ...
-
-    def __setitem__(self, key: Any, value: Any, /) -> None: ...
+STEPS = 255
+"""Probabilities are compared in the steps in which they are stored."""
 
 
 def segment_instances(
-    mean: LazyArray,
+    arrays: LabelArrays,
     config: InstanceConfig,
-    labels: LabelStore,
-    run_id: str,
     blocks: Blocks,
+    stages: Stages,
+    *,
+    empty: npt.NDArray[np.bool_] | None = None,
+    link_axis: int | None = None,
 ) -> Generator[BlockDone, None, int]:
-    """Write the objects that probabilities show, every plane on its own.
+    """Have the objects found that probabilities show, every plane on its own.
+
+    What has been done by an earlier run is not done again: called once more with the
+    same arguments after it was stopped, the result is that of a run in one go.
 
     Parameters
     ----------
-    mean : LazyArray, (3, *loops, *spatial)
-        Probabilities of background, interior and boundary.
+    arrays : LabelArrays
+        What `stages` read and write.
     config : InstanceConfig
         Thresholds and the smallest object kept.
-    labels : LabelStore, (*loops, *spatial)
-        Array of zeros that is filled with ids 1...n, unique over all planes.
-    run_id : str
-        Stands in the events.
     blocks : Blocks
         How large blocks are; their number of edges is that of the spatial axes.
+    stages : Stages
+        Has `BlockWork` done for the same arguments.
+    empty : ndarray of bool, (n_blocks,), optional
+        Blocks known to hold no foreground; they are neither read nor written.
+    link_axis : int, optional
+        Loop axis whose neighbouring planes are joined (see `link_planes`).
 
     Yields
     ------
     BlockDone
-        After each block of each sweep.
+        After each block of each stage.
 
     Returns
     -------
     int
-        Number of objects.
+        Number of objects; the labels hold ids 1...n, unique over all planes.
     """
-    sweeps = _Sweeps(mean, config, labels, blocks)
-    yield from _over(run_id, "find objects", sweeps.grids[0], sweeps.find)
-    joined = sweeps.number_nodes()
-    yield from _over(run_id, "join objects", sweeps.busy, sweeps.join)
-    yield from _over(run_id, "grow objects", sweeps.busy, sweeps.grow)
-    while sweeps.unfinished:
-        again, sweeps.unfinished = sweeps.unfinished, []
-        yield from _over(run_id, "grow large objects", again, sweeps.grow_on)
-    sizes = sweeps.sizes
+    grid = blocks.grid(arrays.shape)
+    wanted = np.arange(len(grid)) if empty is None else np.flatnonzero(~empty)
+    yield from stages.run(FIND, wanted, {})
+    joined = join(grid, stages.records(FIND))
+    sizes, versions = yield from _grow(stages, joined, _Nearness(grid, blocks))
+    busy = joined.starts >= 0
     kept = sizes >= max(config.min_size, 1)
-    if kept.sum() < joined.n_objects:
-        sweeps.table = (np.cumsum(kept) * kept).astype(np.uint32)
-        yield from _over(run_id, "number objects", sweeps.busy, sweeps.join)
-    return int(kept.sum())
+    table, n_objects = (np.cumsum(kept) * kept).astype(np.uint32), int(kept.sum())
+    if link_axis is not None:
+        above = _blocks_above(busy.reshape(*grid.loop_shape, -1), link_axis)
+        state = {"versions": versions, "axis": np.array(link_axis)}
+        yield from stages.run(COMPARE, above, state)
+        joins, n_objects = link_planes(stages.records(COMPARE), table, sizes)
+        table = joins[table]
+    state = {"versions": versions, "table": table}
+    yield from stages.run(NUMBER, np.flatnonzero(busy), state)
+    return n_objects
 
 
-class _Sweeps:
-    """What the sweeps share: arrays, blocks, and what is known so far."""
+def _grow(
+    stages: Stages, joined: Joined, nearness: _Nearness
+) -> Generator[BlockDone, None, tuple[Integers, npt.NDArray[np.int32]]]:
+    """Grow until all foreground is labelled; return sizes and versions.
+
+    A block is grown again while pixels of it are left, whenever something has changed
+    within its reach.
+    """
+    sizes = np.zeros(joined.n_objects + 1, np.int64)
+    versions = np.full(len(joined.starts), -1, np.int32)  # the last of each block
+    unfinished, changed = np.zeros((2, len(versions)), bool)
+    active = np.flatnonzero(joined.starts >= 0)
+    state: State = {"starts": joined.starts, "ids": joined.ids}
+    turn = 0
+    while True:
+        yield from stages.run(grow_stage(turn), active, state)
+        changed[:] = False
+        for index, record in stages.records(grow_stage(turn)):
+            found = unpack(record)
+            sizes[found["ids"]] += found["sizes"]
+            changed[index] = len(found["ids"]) > 0
+            unfinished[index] = bool(found["unfinished"])
+        versions[active] += 1
+        active = np.flatnonzero(unfinished & nearness.to(changed))
+        if not len(active):
+            return sizes, versions
+        state = {"versions": versions.copy()}
+        turn += 1
+
+
+class _Nearness:
+    """Which blocks see which others in their largest window."""
+
+    def __init__(self, grid: TileGrid, blocks: Blocks) -> None:
+        halo = max(blocks.halos)
+        self._shape = grid.loop_shape + grid.n_blocks
+        reach = [2 * -(-halo // edge) + 1 for edge in blocks.edges]
+        self._reach = [1] * len(grid.loop_shape) + reach
+
+    def to(self, chosen: Mask) -> Mask:
+        """Return the blocks, (n_blocks,), whose window meets one of those `chosen`."""
+        placed = chosen.reshape(self._shape).view(np.uint8)
+        near: Bytes = ndimage.maximum_filter(placed, self._reach, mode="constant")
+        return near.ravel() > 0
+
+
+def _blocks_above(busy: Mask, axis: int) -> Integers:
+    """Return the busy blocks over busy ones of the plane before along a loop axis."""
+    both = np.zeros_like(busy)
+    here, before = np.moveaxis(both, axis, 0)[1:], np.moveaxis(busy, axis, 0)
+    here[:] = before[1:] & before[:-1]
+    return np.flatnonzero(both)
+
+
+class BlockWork:
+    """What is done at a block in each stage: ``work(stage, index, state)``.
+
+    A piece may be done in any process, whenever the stages before are complete, and
+    done again: it depends on `state` and on what those stages left, on nothing else.
+
+    Parameters
+    ----------
+    arrays : LabelArrays
+        What is read and written.
+    config : InstanceConfig
+        Thresholds.
+    blocks : Blocks
+        How large blocks are.
+    """
 
     def __init__(
-        self,
-        mean: LazyArray,
-        config: InstanceConfig,
-        labels: LabelStore,
-        blocks: Blocks,
+        self, arrays: LabelArrays, config: InstanceConfig, blocks: Blocks
     ) -> None:
-        n, ones = len(blocks.edges), (1,) * len(blocks.edges)
-        loops, shape = labels.shape[:-n], labels.shape[-n:]
-        self.mean, self.labels = mean, labels
-        self.grids = [
-            TileGrid(shape, blocks.edges, (halo,) * n, ones, loops)
-            for halo in blocks.halos
-        ]
-        self.busy: list[Tile] = []
-        self.unfinished: list[Tile] = []
-        self.sizes = np.zeros(1, np.int64)
-        self.table = np.zeros(1, np.uint32)
-        self._joins = Joins(shape)
-        self._n_seeds = 0
-        self._foreground = config.foreground_threshold * _STEPS
-        self._seed = config.seed_threshold * _STEPS
+        self._arrays = arrays
+        self._grid = blocks.grid(arrays.shape)
+        self._windows = [blocks.grid(arrays.shape, halo) for halo in blocks.halos]
+        self._foreground = config.foreground_threshold * STEPS
+        self._seed = config.seed_threshold * STEPS
 
-    def find(self, tile: Tile) -> None:
+    def __call__(self, stage: str, index: int, state: State) -> bytes:
+        """Do a piece.
+
+        Parameters
+        ----------
+        stage : str
+            What.
+        index : int
+            At which block.
+        state : mapping of str to ndarray
+            What was decided before this stage, the same for all its pieces.
+
+        Returns
+        -------
+        bytes
+            What later stages need to know of it.
+        """
+        if stage == FIND:
+            return self._find(self._grid[index])
+        if stage == COMPARE:
+            return self._compare(self._grid[index], state)
+        if stage == NUMBER:
+            return self._number(self._grid[index], state)
+        if stage == grow_stage(0):
+            return self._grow(index, state)
+        return self._grow_on(index, state)
+
+    def _find(self, tile: Tile) -> bytes:
         """Number the seeds and the seedless pieces of a block."""
-        interior, mask = self._read((*tile.loop, *slices(tile.core)))
+        interior, mask = self._read(_place(tile))
         if not mask.any():
-            self._joins.touch(tile, None)
-            return
-        self.busy.append(tile)
+            return b""
         seeds, n_seeds = ndimage.label(mask & (interior > self._seed))
         pieces, n_pieces = ndimage.label(mask)
         seeded = np.zeros(n_pieces + 1, bool)
         seeded[pieces[seeds > 0]] = True
-        before = self._joins.add(n_seeds, seeded[1:])
-        nodes = np.stack([seeds, pieces]).astype(np.int64)
-        for kind, offset in zip(nodes, before, strict=True):
-            kind[kind > 0] += offset
-        self._joins.touch(tile, nodes)
-        index = (*tile.loop, *slices(tile.core))
-        self.labels[index] = np.where(seeded[pieces], nodes[0], nodes[1]).astype(
-            np.uint32
-        )
+        numbers = np.arange(n_seeds, n_seeds + n_pieces + 1, dtype=np.uint32)
+        numbers[seeded] = numbers[0] = 0
+        self._arrays.nodes[_place(tile)] = np.where(seeds > 0, seeds, numbers[pieces])
+        return block_record(tile, self._grid.shape, seeds, pieces, seeded[1:])
 
-    def number_nodes(self) -> Joined:
-        """Give one id to what touches."""
-        joined = self._joins.join()
-        self.table, self._n_seeds = joined.table, joined.n_seeds
-        self.sizes = np.zeros(joined.n_objects + 1, np.int64)
-        return joined
-
-    def join(self, tile: Tile) -> None:
-        """Write the entries of the table in place of what a block holds."""
-        index = (*tile.loop, *slices(tile.core))
-        self.labels[index] = self.table[self.labels[index]]
-
-    def grow(self, tile: Tile) -> None:
+    def _grow(self, index: int, state: State) -> bytes:
         """Grow the seeds of a block, in the smallest window that proves the result."""
-        for grid in self.grids:
-            window = grid[tile.index]
-            interior, mask, ids = self._window(window)
-            seeds = np.where((interior > self._seed) | (ids > self._n_seeds), ids, 0)
+        for grid in self._windows:
+            window = grid[index]
+            interior, mask, ids = self._window(window, state)
             cut = [
                 (start > 0, stop < size)
                 for (start, stop), size in zip(window.outer, grid.shape, strict=True)
             ]
-            grown = grow(_STEPS - interior, mask, seeds, cut)[slices(window.crop)]
+            crop = slices(window.crop)
+            grown = grow(STEPS - interior, mask, ids, cut)[crop]
             if not (grown == UNSURE).any():
                 break
         else:
-            grown = grow(_STEPS - interior, mask, seeds, ())[slices(window.crop)]
-        self._write(tile, mask[slices(window.crop)], grown, grown)
+            grown = grow(STEPS - interior, mask, ids, ())[crop]
+        return self._keep(window, 0, mask[crop], grown, grown)
 
-    def grow_on(self, tile: Tile) -> None:
+    def _grow_on(self, index: int, state: State) -> bytes:
         """Grow what has reached the window of a block from farther away."""
-        window = self.grids[-1][tile.index]
-        interior, mask, ids = self._window(window)
+        window = self._windows[-1][index]
+        interior, mask, ids = self._window(window, state)
         crop = slices(window.crop)
-        grown = grow(_STEPS - interior, mask, ids, ())[crop]
-        self._write(tile, mask[crop], grown, grown[ids[crop] == 0])
+        grown = grow(STEPS - interior, mask, ids, ())[crop]
+        version = int(state["versions"][index]) + 1
+        return self._keep(window, version, mask[crop], grown, grown[ids[crop] == 0])
 
-    def _write(self, tile: Tile, mask: Any, grown: Any, fresh: Any) -> None:
-        """Write a block, count the pixels in `fresh`, remember what is unfinished."""
-        self.labels[(*tile.loop, *slices(tile.core))] = grown.astype(np.uint32)
-        self.sizes += np.bincount(fresh[fresh > 0], minlength=len(self.sizes))
-        if (mask & (grown == 0)).any():
-            self.unfinished.append(tile)
+    def _keep(
+        self, tile: Tile, version: int, mask: Mask, grown: Ids, fresh: Ids
+    ) -> bytes:
+        """Write a version of a block; return how many pixels of what are `fresh`."""
+        self._arrays.grown[version % 2][_place(tile)] = grown.view(np.uint32)
+        ids, sizes = counted(fresh)
+        left = (mask & (grown == 0)).any()
+        return pack(ids=ids[ids > 0], sizes=sizes[ids > 0], unfinished=left)
 
-    def _window(self, window: Tile) -> tuple[Any, Any, npt.NDArray[np.int32]]:
+    def _compare(self, tile: Tile, state: State) -> bytes:
+        """Count which objects of a block lie over which of the plane before."""
+        axis = int(state["axis"])
+        loop = tuple(at - (k == axis) for k, at in enumerate(tile.loop))
+        (before,) = self._grid.tiles_meeting(tile.core, loop)
+        first, second, pixels = counted_pairs(
+            self._ids(before, _place(before), state),
+            self._ids(tile, _place(tile), state),
+        )
+        return pack(first=first, second=second, pixels=pixels)
+
+    def _number(self, tile: Tile, state: State) -> bytes:
+        """Write the final labels of a block."""
+        self._arrays.write(tile, state["table"][self._ids(tile, _place(tile), state)])
+        return b""
+
+    def _window(
+        self, window: Tile, state: State
+    ) -> tuple[Bytes, Mask, npt.NDArray[np.int32]]:
         """Read interior, mask and ids of a block with its halo."""
-        index = (*window.loop, *slices(window.outer))
-        return *self._read(index), self.labels[index].astype(np.int32)
+        interior, mask = self._read((*window.loop, *slices(window.outer)))
+        ids = np.zeros(mask.shape, np.int32)
+        for block in self._grid.tiles_meeting(window.outer, window.loop):
+            shared = tuple(
+                (max(a, low), min(b, high))
+                for (a, b), (low, high) in zip(block.core, window.outer, strict=True)
+            )
+            inside = tuple(
+                slice(a - low, b - low)
+                for (a, b), (low, _) in zip(shared, window.outer, strict=True)
+            )
+            ids[inside] = self._ids(block, (*block.loop, *slices(shared)), state)
+        return interior, mask, ids
 
-    def _read(self, index: tuple[Any, ...]) -> tuple[Any, npt.NDArray[np.bool_]]:
+    def _ids(self, block: Tile, place: tuple[Any, ...], state: State) -> Ids:
+        """Return the ids that a part of a block has so far; a single 0 for none."""
+        grown = "versions" in state
+        at = int(state["versions" if grown else "starts"][block.index])
+        if at < 0:
+            return np.zeros((), np.uint32)
+        if grown:
+            return np.asarray(self._arrays.grown[at % 2][place])
+        numbers = self._arrays.nodes[place]
+        return np.asarray(state["ids"][at:].take(numbers, mode="clip"))
+
+    def _read(self, place: tuple[Any, ...]) -> tuple[Bytes, Mask]:
         """Return the interior in steps (uint8) and the mask of the foreground."""
-        wanted = slice(0, max(_BACKGROUND, _INTERIOR) + 1)
-        steps = np.rint(read(self.mean, (wanted, *index)) * _STEPS).astype(np.uint8)
-        return steps[_INTERIOR], _STEPS - steps[_BACKGROUND] > self._foreground
+        interior, foreground = self._arrays.planes(place)
+        return interior, foreground > self._foreground
 
 
-def _over(
-    run_id: str, stage: str, tiles: Any, work: Callable[[Tile], None]
-) -> Generator[BlockDone, None, None]:
-    """Do `work` on each of `tiles` and say so."""
-    start = time.monotonic()
-    for n_done, tile in enumerate(tiles, start=1):
-        work(tile)
-        seconds = time.monotonic() - start
-        yield BlockDone(run_id, stage, n_done, len(tiles), seconds)
+def _place(tile: Tile) -> tuple[Any, ...]:
+    """Return the index of a block in arrays of (*loops, *spatial)."""
+    return (*tile.loop, *slices(tile.core))

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_unetpp._types import slices
 from napari_unetpp.arrays import from_class_index, label_dtype
+from napari_unetpp.config import INSTANCE_CLASSES
 from napari_unetpp.inference._events import BlockDone
-from napari_unetpp.inference._instances import BLOCKS, segment_instances
+from napari_unetpp.inference._instances import (
+    STEPS,
+    BlockWork,
+    segment_instances,
+)
 from napari_unetpp.inference._lazy import read
-from napari_unetpp.inference._linking import link_planes
 from napari_unetpp.inference._results import Segmentation
 from napari_unetpp.inference._scratch import (
     finished_labels,
     new_labels,
     scratch_parent,
 )
+from napari_unetpp.inference._stages import LocalStages, blocks_for
+from napari_unetpp.io import Ledger
 from napari_unetpp.io._disk import disk_errors
-from napari_unetpp.tiling import TileGrid
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,8 +34,14 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from napari_unetpp._types import LazyArray
     from napari_unetpp.config import ModelConfig
     from napari_unetpp.inference._results import Prediction
+    from napari_unetpp.inference._stages import Bytes, LabelStore
+    from napari_unetpp.tiling import Tile
+
+_BACKGROUND = INSTANCE_CLASSES.index("background")
+_INTERIOR = INSTANCE_CLASSES.index("interior")
 
 
 def label(
@@ -69,26 +81,66 @@ def label(
     OutputError
         If `folder` cannot be written, or its disk is full.
     """
-    blocks = BLOCKS[model.network.spatial_dims]
-    loops = (1,) * (len(prediction.shape) - len(blocks.edges))
+    blocks = blocks_for(model.network.spatial_dims)
+    shape = prediction.shape
+    loops = (1,) * (len(shape) - len(blocks.edges))
     chunks = loops + blocks.edges
     n_objects: int | None = None
     with disk_errors(scratch_parent(folder)):  # full while labels are written
         if model.task == "instances":
-            labels = new_labels(prediction.shape, np.uint32, chunks, folder)
-            n_objects = yield from segment_instances(
-                prediction.mean, model.instances, labels, run_id, blocks
+            labels, *grown = (
+                new_labels(shape, np.uint32, chunks, folder) for _ in range(3)
             )
-            if link and "Z" in prediction.axes[: len(loops)]:
-                axis = prediction.axes.index("Z")
-                n_objects = yield from link_planes(
-                    labels, axis, n_objects, run_id, blocks.edges
+            arrays = PredictedArrays(prediction.mean, labels, (grown[0], grown[1]))
+            work = BlockWork(arrays, model.instances, blocks)
+            linked = link and "Z" in prediction.axes[: len(loops)]
+            with Ledger.in_memory() as ledger:
+                n_objects = yield from segment_instances(
+                    arrays,
+                    model.instances,
+                    blocks,
+                    LocalStages(ledger, work, run_id),
+                    link_axis=prediction.axes.index("Z") if linked else None,
                 )
         else:
             dtype = label_dtype(label_values(model))
-            labels = new_labels(prediction.shape, dtype, chunks, folder)
+            labels = new_labels(shape, dtype, chunks, folder)
             yield from _paint_classes(prediction, model, labels, run_id)
     return Segmentation(finished_labels(labels), prediction, n_objects)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedArrays:
+    """What the stages need, over probabilities as a run in one go keeps them.
+
+    Attributes
+    ----------
+    mean : LazyArray, (3, *loops, *spatial)
+        Probabilities of background, interior and boundary.
+    nodes : LabelStore, (*loops, *spatial)
+        Zeros; in the end the labels, since nobody reads nodes when labels are written.
+    grown : tuple of two LabelStore
+        Zeros of the same shape.
+    """
+
+    mean: LazyArray
+    nodes: LabelStore
+    grown: tuple[LabelStore, LabelStore]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size along the loop and spatial axes in pixels."""
+        return self.nodes.shape
+
+    def planes(self, index: tuple[int | slice, ...]) -> tuple[Bytes, Bytes]:
+        """Return interior and foreground (uint8, in steps of 1/255) at `index`."""
+        wanted = slice(0, max(_BACKGROUND, _INTERIOR) + 1)
+        steps = np.rint(read(self.mean, (wanted, *index)) * STEPS).astype(np.uint8)
+        return steps[_INTERIOR], STEPS - steps[_BACKGROUND]
+
+    def write(self, tile: Tile, labels: npt.NDArray[np.uint32]) -> None:
+        """Keep the final labels of the core of a block."""
+        self.nodes[(*tile.loop, *slices(tile.core))] = labels
 
 
 def class_labels(
@@ -102,7 +154,7 @@ def class_labels(
         Of the classes of `model`; of equals the first wins.
     model : ModelConfig
         With the label value of each class. A single class is there above 1/2, and
-        elsewhere the label is 0.
+        elsewhere the label is 0, as it is where all probabilities are 0.
 
     Returns
     -------
@@ -112,7 +164,9 @@ def class_labels(
         index = (probabilities[0] > 0.5).astype(np.intp)
     else:
         index = probabilities.argmax(axis=0)
-    return from_class_index(index, label_values(model))
+    labels = from_class_index(index, label_values(model))
+    # Where nothing was predicted, outside a mask, not even the first class is likely.
+    return np.asarray(labels * (probabilities != 0).any(axis=0))
 
 
 def label_values(model: ModelConfig) -> tuple[int, ...]:
@@ -125,10 +179,7 @@ def _paint_classes(
     prediction: Prediction, model: ModelConfig, labels: Any, run_id: str
 ) -> Generator[BlockDone, None, None]:
     """Write the class of every pixel, block by block."""
-    edges = BLOCKS[model.network.spatial_dims].edges
-    n, nothing = len(edges), (0,) * len(edges)
-    shape = prediction.shape
-    grid = TileGrid(shape[-n:], edges, nothing, (1,) * n, shape[:-n])
+    grid = blocks_for(model.network.spatial_dims).grid(prediction.shape)
     start = time.monotonic()
     for n_done, tile in enumerate(grid, start=1):
         index = (*tile.loop, *slices(tile.core))

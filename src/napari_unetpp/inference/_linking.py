@@ -6,113 +6,70 @@ intersection over union is at least 0.25, as cellpose users know it from stitchi
     plane z      1 1 1 . 2 2        1-4: IoU 2/4, best for both: joined
     plane z + 1  . 4 4 4 5 5        2-5: IoU 1: joined
 
-Two sweeps over blocks, one that counts and one that writes: memory is bounded by a
-block and by the number of objects.
+Blocks count the pixels that pairs of objects share; what is joined follows from these
+counts, and the ids are written together with everything else that changes them: memory
+is bounded by a block and by the number of objects.
 """
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_unetpp._types import slices
-from napari_unetpp.inference._events import BlockDone
-from napari_unetpp.tiling import TileGrid
+from napari_unetpp.inference._stages import Rows, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Iterable
 
     import numpy.typing as npt
 
-    from napari_unetpp.inference._instances import LabelStore
-    from napari_unetpp.tiling import Tile
-
     Counts = npt.NDArray[np.int64]
+    Table = npt.NDArray[np.uint32]
 
 MIN_IOU = 0.25
 """Intersection over union from which two objects can be sections of one."""
 
 
 def link_planes(
-    labels: LabelStore,
-    axis: int,
-    n_objects: int,
-    run_id: str,
-    edges: tuple[int, ...],
-) -> Generator[BlockDone, None, int]:
+    records: Iterable[tuple[int, bytes]], table: Table, sizes: Counts
+) -> tuple[Table, int]:
     """Give one id to objects that go on from plane to plane.
 
     Parameters
     ----------
-    labels : LabelStore, (*loops, Y, X)
-        Ids 1...n, unique over all planes; changed in place.
-    axis : int
-        Loop axis whose neighbouring planes are joined.
-    n_objects : int
-        Number of ids.
-    run_id : str
-        Stands in the events.
-    edges : tuple of int
-        Edges of a block in pixels.
-
-    Yields
-    ------
-    BlockDone
-        After each block of each sweep.
+    records : iterable of (int, bytes)
+        Blocks with the pixels shared with the plane before: packed ``first``,
+        ``second`` (ids) and ``pixels``.
+    table : ndarray of uint32, (n_ids + 1,)
+        For each id in the records the number of the object, 1...n without gaps, or 0
+        for those that are dropped.
+    sizes : ndarray of int64, (n_ids + 1,)
+        Pixels of each id.
 
     Returns
     -------
+    ndarray of uint32, (n + 1,)
+        The new id of each object; 0 stays 0.
     int
         Number of objects after joining.
     """
-    if n_objects == 0:
-        return 0
-    n, ones = len(edges), (1,) * len(edges)
-    grid = TileGrid(labels.shape[-n:], edges, (0,) * n, ones, labels.shape[:-n])
-    start, found = time.monotonic(), []
-    sizes = np.zeros(n_objects + 1, np.int64)
-    for n_done, tile in enumerate(grid, start=1):
-        here = labels[(*tile.loop, *slices(tile.core))]
-        sizes += np.bincount(here.ravel(), minlength=n_objects + 1)
-        if tile.loop[axis] > 0:
-            found.append(_shared_pixels(labels[_before(tile, axis)], here))
-        yield BlockDone(
-            run_id, "compare planes", n_done, len(grid), time.monotonic() - start
-        )
-    table, n_joined = _join(_sections(found, sizes), n_objects)
-    for n_done, tile in enumerate(grid, start=1):
-        index = (*tile.loop, *slices(tile.core))
-        labels[index] = table[labels[index]]
-        yield BlockDone(
-            run_id, "join planes", n_done, len(grid), time.monotonic() - start
-        )
-    return n_joined
+    shared = Rows(3)
+    for _, record in records:
+        block = unpack(record)
+        first, second = table[block["first"]], table[block["second"]]
+        kept = (first > 0) & (second > 0)
+        shared.add(first[kept], second[kept], block["pixels"][kept])
+    pixels = np.concatenate([[0], sizes[table > 0]])
+    return _join(_sections(shared.columns(), pixels), len(pixels) - 1)
 
 
-def _before(tile: Tile, axis: int) -> tuple[int | slice, ...]:
-    """Return the index of the same block in the plane before."""
-    loop = tuple(at - (k == axis) for k, at in enumerate(tile.loop))
-    return (*loop, *slices(tile.core))
-
-
-def _shared_pixels(
-    before: npt.NDArray[np.uint32], here: npt.NDArray[np.uint32]
-) -> Counts:
-    """Return (3, n): pairs of ids that lie over each other, and their pixels."""
-    both = (before > 0) & (here > 0)
-    pairs = np.stack([before[both], here[both]]).astype(np.int64)
-    unique, counts = np.unique(pairs, axis=1, return_counts=True)
-    return np.concatenate([unique, counts[None]])
-
-
-def _sections(found: list[Counts], sizes: Counts) -> Counts:
+def _sections(found: Counts, sizes: Counts) -> Counts:
     """Return (2, n): the pairs of ids that are sections of one object."""
     n = len(sizes)
-    first, second, pixels = np.concatenate([np.zeros((3, 0), np.int64), *found], axis=1)
+    first, second, pixels = found
     # Blocks count parts of a pair: adding them up is what a sparse matrix does.
     shared = coo_array((pixels, (first, second)), (n, n))
     shared.sum_duplicates()
@@ -125,8 +82,10 @@ def _sections(found: list[Counts], sizes: Counts) -> Counts:
     return np.stack([first, second])[:, mutual].astype(np.int64)
 
 
-def _join(pairs: Counts, n_objects: int) -> tuple[npt.NDArray[np.uint32], int]:
+def _join(pairs: Counts, n_objects: int) -> tuple[Table, int]:
     """Return the new id of each old one, and how many there are."""
+    if n_objects == 0:
+        return np.zeros(1, np.uint32), 0
     edges = coo_array(
         (np.ones(pairs.shape[1], bool), (pairs[0] - 1, pairs[1] - 1)),
         (n_objects, n_objects),

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from napari_unetpp._types import Box
-    from napari_unetpp.arrays import Image
+    from napari_unetpp._types import Box, LazyArray
+    from napari_unetpp.arrays import Image, IntensityRange
     from napari_unetpp.config import PredictionConfig
-    from napari_unetpp.inference._events import MemoryLow, TileDone
+    from napari_unetpp.inference._events import BadPixels, MemoryLow, TileDone
     from napari_unetpp.inference._plan import Plan
     from napari_unetpp.nn import Model
+    from napari_unetpp.tiling import Focus
 
 
 def predict_image(
@@ -33,13 +34,16 @@ def predict_image(
     keep_heads: bool = True,
     region: Box | None = None,
     loop: tuple[int, ...] | None = None,
-    first: Box | None = None,
-) -> Generator[RunStarted | TileDone | MemoryLow, None, Prediction]:
+    first: Box | Focus | None = None,
+    mask: LazyArray | None = None,
+    preview: bool = False,
+    intensity: IntensityRange | None = None,
+) -> Generator[RunStarted | TileDone | MemoryLow | BadPixels, None, Prediction]:
     """Predict an image, or a view of it.
 
     Parameters
     ----------
-    image, model, settings, region, loop, first
+    image, model, settings, region, loop, first, mask, preview, intensity
         As in `make_plan`.
     run_id : str
         Stands in the events.
@@ -54,7 +58,7 @@ def predict_image(
     ------
     RunStarted
         Once, with the arrays that fill.
-    TileDone, MemoryLow
+    TileDone, MemoryLow, BadPixels
         As in `predict_tiles`.
 
     Returns
@@ -62,7 +66,18 @@ def predict_image(
     Prediction
         Complete.
     """
-    plan = make_plan(image, model, settings, region, loop, first)
+    plan = make_plan(
+        image,
+        model,
+        settings,
+        region=region,
+        loop=loop,
+        first=first,
+        mask=mask,
+        preview=preview,
+        intensity=intensity,
+        in_memory=folder is None,
+    )
     try:
         stores = Stores(
             plan.canonical.result_shape,
@@ -71,6 +86,7 @@ def predict_image(
             model.config.class_names,
             keep_heads=keep_heads,
             folder=folder,
+            background=0 if model.config.task == "instances" else None,
         )
         prediction = _prediction(plan, stores)
         yield RunStarted(
@@ -81,10 +97,11 @@ def predict_image(
             plan.predictor.level,
             str(plan.predictor.device),
             prediction,
+            plan.memory.total,
         )
         yield from predict_tiles(plan, stores, run_id)
     finally:
-        plan.predictor.close()
+        plan.close()
     return prediction
 
 

@@ -9,25 +9,52 @@ from __future__ import annotations
 import copy
 import math
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from napari_unetpp._types import slices
 from napari_unetpp.errors import UnetppError
 from napari_unetpp.nn import UNetPlusPlus
 from napari_unetpp.nn._losses import probabilities
+from napari_unetpp.tiling import round_up
 
 if TYPE_CHECKING:
-    from napari_unetpp._types import FloatArray
+    from torch import Tensor
+
+    from napari_unetpp._types import Box, FloatArray
     from napari_unetpp.config import Mode, NetworkConfig
     from napari_unetpp.nn import Model
 
+_STEADY = 16  # output channels from which a convolution sums in a steady order
 _MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 class TileTooLargeError(UnetppError, RuntimeError):
     """A single tile did not fit into the memory of the device."""
+
+
+class _SteadyHead(nn.Module):
+    """A head whose sums do not depend on the number of threads.
+
+    On CPUs a convolution to a few channels takes another kernel than one to many, and
+    rounds differently with one thread and with two; so channels of zeros are added.
+    """
+
+    def __init__(self, head: Any) -> None:
+        super().__init__()
+        self._n, n_in = head.weight.shape[:2]
+        self.conv = type(head)(n_in, round_up(self._n, _STEADY), kernel_size=1)
+        for wide, narrow in zip(self.conv.parameters(), head.parameters(), strict=True):
+            wide.data.zero_()
+            wide.data[: self._n] = narrow.data
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (N, K, ...) of the features (N, F, ...)."""
+        wide: Tensor = self.conv(x)
+        return wide[:, : self._n].clone()
 
 
 class Predictor:
@@ -52,6 +79,8 @@ class Predictor:
         Names of the heads that come out, ("head 1", ...).
     config : NetworkConfig
         That of the pruned network.
+    n_bytes : int
+        Size of its weights.
 
     Raises
     ------
@@ -79,18 +108,25 @@ class Predictor:
             network = copy.deepcopy(network)
         self.config: NetworkConfig = network.config
         self._format = _MEMORY_FORMAT[self.config.spatial_dims]
+        if device.type == "cpu" and isinstance(network, UNetPlusPlus):
+            for name, head in network.heads.items():
+                network.heads[name] = _SteadyHead(head)
         network.eval().to(device=device, memory_format=self._format)  # type: ignore[call-overload]
         self._network: torch.nn.Module | None = network
+        self.n_bytes = sum(p.numel() * p.element_size() for p in network.parameters())
         self._largest_batch: int | None = None
         self._lock = threading.Lock()
 
-    def predict_batch(self, x: FloatArray) -> FloatArray:
+    def predict_batch(self, x: FloatArray, crop: Box | None = None) -> FloatArray:
         """Return the probabilities of the heads for a batch of tiles.
 
         Parameters
         ----------
         x : ndarray of float32, (N, C, (Z,) Y, X)
             Normalised tiles; sizes are multiples of ``config.alignment()``.
+        crop : Box, optional
+            The part of the tiles that is returned; what is not wanted does not even
+            leave the device. All of it by default.
 
         Returns
         -------
@@ -106,7 +142,7 @@ class Predictor:
         parts: list[FloatArray] = []
         start = 0
         while start < len(x):
-            part = self._try(x[start : start + size])
+            part = self._try(x[start : start + size], crop)
             if part is not None:
                 parts.append(part)
                 start += size
@@ -125,25 +161,31 @@ class Predictor:
             self._network = None
             self._empty_cache()
 
-    def _try(self, x: FloatArray) -> FloatArray | None:
+    def _try(self, x: FloatArray, crop: Box | None) -> FloatArray | None:
         """Predict, or return ``None`` if the device has too little memory."""
         with self._lock:
             try:
-                return self._forward(x)
+                return self._forward(x, crop)
             except torch.OutOfMemoryError:
                 pass  # only after this block are the tensors of the failed pass freed
             self._empty_cache()
         return None
 
     @torch.inference_mode()
-    def _forward(self, x: FloatArray) -> FloatArray:
+    def _forward(self, x: FloatArray, crop: Box | None) -> FloatArray:
         if self._network is None:
             raise RuntimeError("this predictor is closed; make a new one")
         on_device = torch.from_numpy(x).to(self.device)
         logits = self._network(on_device.contiguous(memory_format=self._format))
         wanted = logits[-len(self.head_names) :]
-        heads = torch.stack([probabilities(head) for head in wanted], dim=1)
-        return heads.float().contiguous().cpu().numpy()
+        part = (..., *slices(crop or ()))
+        # Single exponentials round differently at the ends of vectors, whose places
+        # depend on tile and threads; double ones are the same once they are rounded.
+        exact = torch.float64 if self.device.type == "cpu" else torch.float32
+        heads = torch.stack(
+            [probabilities(head[part].to(exact)).float() for head in wanted], dim=1
+        )
+        return heads.contiguous().cpu().numpy()
 
     def _empty_cache(self) -> None:
         if self.device.type == "cuda":

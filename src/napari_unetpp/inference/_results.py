@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     import dask.array as da
     import numpy as np
     import numpy.typing as npt
+
+    from napari_unetpp.config import OutputKind
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -126,8 +131,44 @@ class Segmentation:
         return self.prediction.name
 
 
+@dataclass(frozen=True, slots=True)
+class SavedSegmentation:
+    """What a job left: results in files.
+
+    Attributes
+    ----------
+    outputs : mapping of kind to Path
+        Where each result lies; empty while other parts are still to be done.
+    axes : str
+        Axes of the results, channels left out.
+    shape : tuple of int
+        Size along each of `axes` in pixels.
+    n_objects : int or None
+        Number of objects; ``None`` for class models, without labels, and where nothing
+        had to be done.
+    n_tiles, n_resumed : int
+        Tiles of the image, and those that earlier runs had done.
+    bad : tuple of str
+        Pieces of the image that could not be read and were taken as dark.
+    up_to_date : bool
+        Whether the results were there already, made by the same request.
+    waiting : tuple of str
+        Parts that are still to be done, where the work is shared out in parts.
+    """
+
+    outputs: Mapping[OutputKind, Path]
+    axes: str
+    shape: tuple[int, ...]
+    n_objects: int | None = None
+    n_tiles: int = 0
+    n_resumed: int = 0
+    bad: tuple[str, ...] = ()
+    up_to_date: bool = False
+    waiting: tuple[str, ...] = ()
+
+
 def _foreground(probabilities: da.Array) -> da.Array:
-    """Return (...) of probabilities (K, ...)."""
+    """Return (...) of probabilities (K, ...); 0 where nothing has been predicted."""
     if probabilities.shape[0] == 1:
         return probabilities[0]
-    return 1 - probabilities[0]
+    return (1 - probabilities[0]) * (probabilities != 0).any(axis=0)

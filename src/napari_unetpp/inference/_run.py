@@ -7,50 +7,50 @@
 The device works in the thread that iterates. Memory is bounded because nothing is read
 before its turn comes near. Closing the generator stops the run within one batch and
 waits for the threads; an error in a thread comes out of the generator.
+
+Two kinds of tiles cost next to nothing: those in which the mask has no pixel, and those
+whose pixels are all the same. The network answers such a tile as it answered the last
+one of the same values, edges and crop, so its answer is taken again, exactly.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unetpp._types import slices
-from napari_unetpp.arrays import normalise
-from napari_unetpp.errors import DeviceMemoryError
-from napari_unetpp.inference._events import MemoryLow, TileDone
-from napari_unetpp.inference._lazy import read
-from napari_unetpp.inference._predictor import TileTooLargeError
-from napari_unetpp.tiling import round_up
+from napari_unetpp.errors import ImageError
+from napari_unetpp.inference._events import BadPixels, MemoryLow, TileDone
+from napari_unetpp.inference._memory import BEHIND, KEPT, READERS
+from napari_unetpp.inference._read_ahead import ReadAhead
+from napari_unetpp.inference._tile_device import TileDevice
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Hashable, Iterator
 
-    from napari_unetpp._types import Box, FloatArray
+    from napari_unetpp._types import Box
+    from napari_unetpp.inference._encoded import EncodedTile, Sink
     from napari_unetpp.inference._plan import Plan
-    from napari_unetpp.inference._scratch import Stores
+    from napari_unetpp.inference._reading import LoadedTile
     from napari_unetpp.tiling import Tile
 
-_READERS = 2
-_AHEAD = 2  # batches read while one is on the device
-_BEHIND = 2  # tiles waiting for the disk
 _PATIENCE = 0.02  # share of a batch's time that a write is waited for, to show it soon
 
 
 def predict_tiles(
-    plan: Plan, stores: Stores, run_id: str
-) -> Generator[TileDone | MemoryLow, None, None]:
-    """Predict the tiles of a plan and write them to `stores`.
+    plan: Plan, sink: Sink, run_id: str
+) -> Generator[TileDone | MemoryLow | BadPixels, None, None]:
+    """Predict the tiles of a plan and write them to `sink`.
 
     Parameters
     ----------
     plan : Plan
         What, with what, in which tiles.
-    stores : Stores
+    sink : Sink
         Where the probabilities go.
     run_id : str
         Stands in the events.
@@ -58,9 +58,11 @@ def predict_tiles(
     Yields
     ------
     TileDone
-        After each tile, once it is written.
+        After each tile, once it is written; also for previews, which do not count.
     MemoryLow
         When tiles did not fit and are cut smaller from now on.
+    BadPixels
+        Once for each piece of the image that cannot be read, if that is allowed.
 
     Raises
     ------
@@ -71,40 +73,61 @@ def predict_tiles(
     DeviceMemoryError
         If not even the smallest tile fits on the device.
     """
-    run = _Run(plan, stores, run_id)
+    run = _Run(plan, sink, run_id)
     try:
         yield from run.go()
     finally:
         run.stop()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Writing:
+    """A tile on its way to the disk."""
+
+    tile: Tile
+    record: Future[bytes]
+    preview: bool
+    skipped: bool
+
+
 class _Run:
     """The threads of a run, and what is on its way between them."""
 
-    def __init__(self, plan: Plan, stores: Stores, run_id: str) -> None:
-        self._plan, self._stores, self._run_id = plan, stores, run_id
-        self._device = _TileDevice(plan)
-        self._readers = ThreadPoolExecutor(_READERS, "unetpp-read")
+    def __init__(self, plan: Plan, sink: Sink, run_id: str) -> None:
+        self._plan, self._sink, self._run_id = plan, sink, run_id
+        self._device = TileDevice(plan.predictor, plan.grid)
+        self._quick = self._device
+        if plan.preview is not None:
+            self._quick = TileDevice(plan.preview.predictor, plan.preview.grid)
+        self._readers = ThreadPoolExecutor(READERS, "unetpp-read")
         self._writer = ThreadPoolExecutor(1, "unetpp-write")
-        self._written: deque[tuple[Tile, Future[None]]] = deque()
+        self._written: deque[_Writing] = deque()
+        self._known = _Known()
+        self._bad: set[Box] = set()
         self._n_done = 0
         self._start = time.monotonic()
 
-    def go(self) -> Generator[TileDone | MemoryLow, None, None]:
-        for tiles, loaded in self._loaded():
-            batch = loaded.result()
+    def go(self) -> Generator[TileDone | MemoryLow | BadPixels, None, None]:
+        for batch in ReadAhead(self._plan, self._readers):
+            try:
+                loaded = batch.loaded.result()
+            except ImageError:
+                yield from self._done(0)  # what is complete is told of
+                raise
             start = time.monotonic()
-            largest = self._device.too_large
-            cores = self._device.predict(tiles, batch)
-            if self._device.too_large != largest:
-                yield MemoryLow(self._run_id, self._device.too_large)
-            yield from self._done(_BEHIND)
-            for tile, core in zip(tiles, cores, strict=True):
-                future = self._writer.submit(self._stores.write, tile, core)
-                self._written.append((tile, future))
+            yield from self._unreadable(loaded)
+            device = self._quick if batch.preview else self._device
+            largest = device.too_large
+            encoded = self._answers(device, loaded, preview=batch.preview)
+            if device.too_large != largest:
+                yield MemoryLow(self._run_id, device.too_large)
+            for one, (answer, skipped) in zip(loaded, encoded, strict=True):
+                record = self._writer.submit(_write, self._sink, one.tile, answer)
+                done = _Writing(one.tile, record, batch.preview, skipped)
+                self._written.append(done)
             patience = _PATIENCE * (time.monotonic() - start)
-            wait([future for _, future in self._written], patience)
-            yield from self._done(_BEHIND)
+            wait([done.record for done in self._written], patience)
+            yield from self._done(BEHIND)
         yield from self._done(0)
 
     def stop(self) -> None:
@@ -112,148 +135,102 @@ class _Run:
         self._readers.shutdown(cancel_futures=True)
         self._writer.shutdown(cancel_futures=True)
 
-    def _loaded(self) -> Iterator[tuple[list[Tile], Future[FloatArray]]]:
-        """Yield batches of tiles, a few being read ahead of the one in hand."""
-        ahead: deque[tuple[list[Tile], Future[FloatArray]]] = deque()
-        tiles = (self._plan.grid[index] for index in self._plan.tiles)
-        for batch in _batches(tiles, self._plan.settings.batch):
-            future = self._readers.submit(_read_batch, self._plan, batch)
-            ahead.append((batch, future))
-            if len(ahead) > _AHEAD:
-                yield ahead.popleft()
-        yield from ahead
+    def _answers(
+        self, device: TileDevice, loaded: list[LoadedTile], *, preview: bool
+    ) -> list[tuple[Future[EncodedTile] | None, bool]]:
+        """Return what is to be written of each tile, and whether it was for nothing."""
+        keys = [_key(one, preview=preview) for one in loaded]
+        found = [self._known.get(key) for key in keys]
+        new = [
+            one.pixels
+            for one, known in zip(loaded, found, strict=True)
+            if known is None and one.pixels is not None
+        ]
+        crop = loaded[0].tile.crop  # tiles of a batch have one
+        heads = iter(device.predict(np.stack(new), crop) if new else ())
+        answers: list[tuple[Future[EncodedTile] | None, bool]] = []
+        for one, key, known in zip(loaded, keys, found, strict=True):
+            if known is not None or one.pixels is None:
+                answers.append((known, True))
+                continue
+            encoded = self._writer.submit(
+                self._sink.encode, next(heads), one.inside, preview=preview
+            )
+            self._known.keep(key, encoded)
+            answers.append((encoded, False))
+        return answers
 
     def _done(self, n_waiting: int) -> Iterator[TileDone]:
         """Yield the tiles that are written; wait until at most `n_waiting` are not."""
         while self._written:
-            tile, future = self._written[0]
-            if len(self._written) <= n_waiting and not future.done():
+            done = self._written[0]
+            if len(self._written) <= n_waiting and not done.record.done():
                 return
-            future.result()
+            record = done.record.result()
             self._written.popleft()
-            self._n_done += 1
+            self._n_done += not done.preview
             yield TileDone(
                 self._run_id,
-                tile,
-                self._plan.in_result(tile.loop, tile.core),
+                done.tile,
+                self._plan.in_result(done.tile.loop, done.tile.core),
                 self._n_done,
                 len(self._plan.tiles),
                 time.monotonic() - self._start,
+                record=record,
+                preview=done.preview,
+                skipped=done.skipped,
+                network_seconds=self._network_seconds,
             )
 
+    @property
+    def _network_seconds(self) -> float:
+        quick = 0.0 if self._quick is self._device else self._quick.seconds
+        return self._device.seconds + quick
 
-class _TileDevice:
-    """The predictor, with tiles cut into halves where its memory is too small.
-
-    Attributes
-    ----------
-    too_large : tuple of int
-        Edges of the smallest tile, halo included, that did not fit; empty so far.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self.too_large: tuple[int, ...] = ()
-        self._predictor = plan.predictor
-        self._grid = plan.grid
-
-    def predict(self, tiles: list[Tile], batch: FloatArray) -> list[FloatArray]:
-        """Return the probabilities (H, K, *core) of each tile of (N, C, *outer)."""
-        if self._may_fit(batch.shape[2:]):
-            try:
-                heads = self._predictor.predict_batch(batch)  # (N, H, K, *outer)
-            except TileTooLargeError:
-                self.too_large = batch.shape[2:]
-            else:
-                return [h[_within(t.crop)] for h, t in zip(heads, tiles, strict=True)]
-        return [self._halves(x, t.crop) for x, t in zip(batch, tiles, strict=True)]
-
-    def _may_fit(self, shape: tuple[int, ...]) -> bool:
-        return not self.too_large or math.prod(shape) < math.prod(self.too_large)
-
-    def _part(self, x: FloatArray, crop: Box) -> FloatArray:
-        """Return the probabilities (H, K, *crop) of a tile (C, *outer)."""
-        if self._may_fit(x.shape[1:]):
-            try:
-                heads = self._predictor.predict_batch(x[None])
-            except TileTooLargeError:
-                self.too_large = x.shape[1:]
-            else:
-                return np.asarray(heads[0][_within(crop)])
-        return self._halves(x, crop)
-
-    def _halves(self, x: FloatArray, crop: Box) -> FloatArray:
-        """Cut a tile across its longest axis, each half with the same halo.
-
-        What a half needs lies within the tile: halo and alignment stay the same, so
-        the result does too.
-        """
-        alignment = self._grid.alignment
-        steps = [-(-(b - a) // n) for (a, b), n in zip(crop, alignment, strict=True)]
-        edges = [k * n * (k > 1) for k, n in zip(steps, alignment, strict=True)]
-        axis = edges.index(max(edges))
-        if steps[axis] == 1:
-            raise DeviceMemoryError(
-                f"a tile of {' x '.join(map(str, x.shape[1:]))} pixels, the smallest"
-                f" there is, does not fit into the memory of {self._predictor.device};"
-                " choose a lower level, another device or a smaller model"
-            )
-        start, stop = crop[axis]
-        middle = start + steps[axis] // 2 * alignment[axis]
-        halves = []
-        for span in ((start, middle), (middle, stop)):
-            first = max(span[0] - self._grid.halo[axis], 0)
-            end = round_up(span[1], alignment[axis]) + self._grid.halo[axis]
-            part = x[(slice(None),) * (axis + 1) + (slice(first, end),)]
-            inner = (span[0] - first, span[1] - first)
-            halves.append(self._part(part, (*crop[:axis], inner, *crop[axis + 1 :])))
-        return np.concatenate(halves, axis=axis + 2)
+    def _unreadable(self, loaded: list[LoadedTile]) -> Iterator[BadPixels]:
+        """Yield the pieces that could not be read and have not been told of."""
+        for box, reason in (bad for one in loaded for bad in one.bad):
+            if box not in self._bad:
+                self._bad.add(box)
+                yield BadPixels(self._run_id, box, reason)
 
 
-def _batches(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
-    """Yield up to `size` tiles in a row that have one shape."""
-    batch: list[Tile] = []
-    for tile in tiles:
-        if batch and (len(batch) == size or _shape(tile) != _shape(batch[0])):
-            yield batch
-            batch = []
-        batch.append(tile)
-    if batch:
-        yield batch
+class _Known:
+    """What is written of tiles of constant pixels, of those met last."""
+
+    def __init__(self) -> None:
+        self._answers: dict[Hashable, Future[EncodedTile]] = {}
+
+    def get(self, key: Hashable) -> Future[EncodedTile] | None:
+        """Return what is known, which becomes the last to be forgotten."""
+        found = self._answers.pop(key, None)
+        if found is not None:
+            self._answers[key] = found
+        return found
+
+    def keep(self, key: Hashable, encoded: Future[EncodedTile]) -> None:
+        """Remember an answer, unless its key is ``None``, and forget the oldest."""
+        if key is None:
+            return
+        self._answers[key] = encoded
+        if len(self._answers) > KEPT:
+            del self._answers[next(iter(self._answers))]
 
 
-def _shape(tile: Tile) -> tuple[int, ...]:
-    return tuple(stop - start for start, stop in tile.outer)
+def _key(one: LoadedTile, *, preview: bool) -> Hashable:
+    """Return what decides the answer for a constant tile; ``None`` for any other."""
+    if one.constant is None or one.inside is not None:
+        return None
+    edges = tuple(stop - start for start, stop in one.tile.outer)
+    core = tuple(stop - start for start, stop in one.tile.core)
+    return one.constant, edges, one.tile.crop, core, preview
 
 
-def _read_batch(plan: Plan, tiles: list[Tile]) -> FloatArray:
-    """Return the normalised pixels (N, C, *outer) of tiles of one shape."""
-    return np.stack([read_tile(plan, tile) for tile in tiles])
-
-
-def read_tile(plan: Plan, tile: Tile) -> FloatArray:
-    """Return the normalised pixels (C, *outer) of a tile.
-
-    Beyond the image's end its last pixels are repeated, up to the alignment.
-    """
-    size = plan.grid.shape
-    inside = tuple(
-        (start, min(stop, end))
-        for (start, stop), end in zip(tile.outer, size, strict=True)
-    )
-    found = read(plan.canonical.data, (*tile.loop, slice(None), *slices(inside)))
-    pixels = normalise(
-        found,
-        plan.intensity,
-        plan.model.intensity,
-        plan.settings.nonfinite,
-        plan.canonical.image.name,
-    )
-    missing = [
-        (0, stop - end) for (_, stop), (_, end) in zip(tile.outer, inside, strict=True)
-    ]
-    return np.pad(pixels, [(0, 0), *missing], mode="edge")
-
-
-def _within(crop: Box) -> tuple[slice, ...]:
-    """Return the index of a crop behind the axes of heads and classes."""
-    return (slice(None), slice(None), *slices(crop))
+def _write(sink: Sink, tile: Tile, encoded: Future[EncodedTile] | None) -> bytes:
+    """Write a tile and return its record; the answer is there when its turn comes."""
+    if encoded is None:
+        sink.skip(tile)
+        return b""
+    answer = encoded.result()
+    sink.write(tile, answer)
+    return answer.record

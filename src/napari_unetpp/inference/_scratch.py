@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
+from napari_unetpp.inference._encoded import EncodedTile
 from napari_unetpp.io._disk import disk_errors
 from napari_unetpp.io._store import PredictionStore
 
@@ -49,6 +50,8 @@ class Stores:
     folder : Path, optional
         Folder that takes the stores; without it they are in memory if they are small
         and in the system's temporary folder if not.
+    background : int, optional
+        The class of what lies outside a mask; without one no class has it.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class Stores:
         *,
         keep_heads: bool,
         folder: Path | None,
+        background: int | None = None,
     ) -> None:
         several = len(head_names) > 1
         mean_name = ("mean",) if several else head_names
@@ -80,12 +84,49 @@ class Stores:
                 shape, core, head_names, class_names, on_disk, folder
             )
 
-    def write(self, tile: Tile, probabilities: FloatArray) -> None:
-        """Keep (H, K, *core), what the heads say about the core of `tile`."""
+        self._n_heads, self._n_classes = len(head_names), len(class_names)
+        self._background = background
+
+    def encode(
+        self,
+        probabilities: FloatArray,
+        inside: npt.NDArray[np.bool_] | None = None,
+        *,
+        preview: bool = False,
+    ) -> EncodedTile:
+        """Return what is kept of (H, K, *core), what the heads say about a core."""
+        if inside is not None:
+            nothing = self._nothing(probabilities.shape[2:])
+            probabilities = np.where(inside, probabilities, nothing)
         mean = probabilities.mean(axis=0, keepdims=True, dtype=np.float32)
-        self.mean.write(tile, mean)
+        values = {"mean": self.mean.encode(mean)}
         if self.heads is not self.mean:
-            self.heads.write(tile, probabilities)
+            heads = self.heads.encode(probabilities)
+            if preview:  # the other heads are not known yet
+                missing = np.zeros((self._n_heads - 1, *heads.shape[1:]), heads.dtype)
+                heads = np.concatenate([heads, missing])
+            values["heads"] = heads
+        return EncodedTile(values)
+
+    def write(self, tile: Tile, encoded: EncodedTile) -> None:
+        """Keep what `encode` has made for the core of `tile`."""
+        self.mean.write(tile, encoded.values["mean"])
+        if self.heads is not self.mean:
+            self.heads.write(tile, encoded.values["heads"])
+
+    def skip(self, tile: Tile) -> None:
+        """Note that there is nothing in the core of `tile`."""
+        if self._background is None:
+            return
+        nothing = self._nothing(tuple(stop - start for start, stop in tile.core))
+        self.write(tile, self.encode(np.stack([nothing] * self._n_heads)))
+
+    def _nothing(self, core: tuple[int, ...]) -> FloatArray:
+        """Return the probabilities (K, *core) of what lies outside a mask."""
+        nothing = np.zeros((self._n_classes, *core), np.float32)
+        if self._background is not None:
+            nothing[self._background] = 1
+        return nothing
 
 
 def new_labels(

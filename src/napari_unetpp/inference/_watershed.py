@@ -72,13 +72,12 @@ def grow(
     distance = _distance(labels)
     unknown = empty & _unknown(distance, cut)
     labels[unknown] = UNSURE
+    open_to_all = empty & ~unknown
     # Only seed pixels beside an empty one can flood: the queue stays short.
-    front = (labels != 0) & ndimage.binary_dilation(empty & ~unknown)
+    front = (labels != 0) & ndimage.binary_dilation(open_to_all)
     height = _height(elevation, distance, labels)
-    flooded = watershed(
-        height, np.where(front, labels, 0), mask=front | (empty & ~unknown)
-    )
-    return np.where(labels != 0, labels, flooded)
+    flooded = watershed(height, labels * front, mask=front | open_to_all)
+    return np.where(open_to_all, flooded, labels)
 
 
 def _distance(seeds: Ids) -> Ids:

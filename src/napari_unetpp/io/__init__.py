@@ -7,6 +7,7 @@ from napari_unetpp.io._images import (
     read_labels,
     stem,
 )
+from napari_unetpp.io._ledger import Ledger
 from napari_unetpp.io._model_file import (
     bundled_models,
     check_model_path,
@@ -18,30 +19,46 @@ from napari_unetpp.io._output import (
     check_outputs,
     choose_format,
     output_paths,
-    write_results,
+)
+from napari_unetpp.io._publish import (
+    labels_beside,
+    ome_zarr_version,
+    publish,
+    read_fingerprint,
 )
 from napari_unetpp.io._result import OutputKind, Result
+from napari_unetpp.io._result_layout import ResultLayout, required_bytes
+from napari_unetpp.io._result_store import ResultStore
+from napari_unetpp.io._result_view import LevelView
 from napari_unetpp.io._sample import image_range, sample_intensities
 from napari_unetpp.io._store import PredictionStore
 
 __all__ = [
     "KINDS",
+    "Ledger",
+    "LevelView",
     "OutputFormat",
     "OutputKind",
     "PredictionStore",
     "Result",
+    "ResultLayout",
+    "ResultStore",
     "as_image",
     "bundled_models",
     "check_model_path",
     "check_outputs",
     "choose_format",
     "image_range",
+    "labels_beside",
     "load_model_file",
+    "ome_zarr_version",
     "output_paths",
+    "publish",
+    "read_fingerprint",
     "read_image",
     "read_labels",
+    "required_bytes",
     "sample_intensities",
     "save_model",
     "stem",
-    "write_results",
 ]

@@ -43,7 +43,7 @@ def beside(path: Path, cure: str = "") -> Iterator[Path]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield part
-            _replace(part, path)
+            replace(part, path)
         finally:
             remove(part)
 
@@ -56,7 +56,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _replace(part: Path, path: Path) -> None:
+def replace(part: Path, path: Path) -> None:
     """Move `part` to `path`, whose old content goes only once the new is complete."""
     if not path.is_dir():
         os.replace(part, path)

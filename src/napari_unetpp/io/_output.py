@@ -1,7 +1,7 @@
-"""Results as files: beside the final name first, plane by plane, nothing overwritten.
+"""Results as files: what they are called, and that nothing is overwritten.
 
 TIFF files are OME-TIFF, deflated in strips, which ImageJ, napari and tifffile read. An
-OME-Zarr 0.5 folder holds all results of an image::
+OME-Zarr folder holds all results of an image, each with smaller sizes of itself::
 
     <stem>.ome.zarr/            multiscales: the first of those below, so that it opens
       mean/ uncertainty/ heads/   images of their own (or heads/1/, heads/2/, ...:
@@ -11,23 +11,16 @@ OME-Zarr 0.5 folder holds all results of an image::
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import dask.array as da
-
-from napari_unetpp.arrays import label_dtype
 from napari_unetpp.errors import OutputExistsError
-from napari_unetpp.io._disk import beside, disk_errors, remove
-from napari_unetpp.io._source import ArraySource, lazy
-from napari_unetpp.io._write_tiff import write_tiff
-from napari_unetpp.io._write_zarr import write_ome_zarr
+from napari_unetpp.io._disk import disk_errors, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from napari_unetpp.io._result import OutputKind, Result
+    from napari_unetpp.io._result import OutputKind
 
 OutputFormat = Literal["tif", "zarr"]
 
@@ -78,50 +71,3 @@ def check_outputs(paths: Iterable[Path], overwrite: bool = False) -> None:
             trial = path.with_name(f"{path.name}.trial")
             trial.touch()
             remove(trial)
-
-
-def write_results(
-    results: Sequence[Result],
-    paths: Mapping[OutputKind, Path],
-    overwrite: bool = False,
-) -> None:
-    """Write the results of one image.
-
-    Parameters
-    ----------
-    results : sequence of Result
-        What there is to write.
-    paths : mapping of kind to path
-        As `output_paths` gives them.
-    overwrite : bool
-        Whether files that exist may be replaced, once the new ones are complete.
-
-    Raises
-    ------
-    OutputExistsError
-        If a file exists and may not be overwritten.
-    OutputError
-        If the disk is full or cannot be written; what is incomplete is removed.
-    """
-    check_outputs(paths.values(), overwrite)
-    results = [_compact(result) for result in results]
-    folders = {paths[r.kind] for r in results if paths[r.kind].suffix == ".zarr"}
-    for path in folders:
-        with beside(path) as part:
-            write_ome_zarr([r for r in results if paths[r.kind] == path], part)
-    for result in results:
-        path = paths[result.kind]
-        if path not in folders:
-            with beside(path) as part:
-                write_tiff(result, part)
-
-
-def _compact(result: Result) -> Result:
-    """Return a result over a dask array, labels in uint16 or uint32 as they need."""
-    data: Any = result.data
-    if not isinstance(data, da.Array):
-        data = lazy(ArraySource(data, result.kind), result.axes)
-    if result.kind == "labels":
-        highest = max(int(data.max().compute()), 2**8)
-        data = data.astype(label_dtype((highest,)))
-    return replace(result, data=data)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 OutputKind = Literal["labels", "mean", "heads", "uncertainty"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +35,3 @@ class Result:
     units: tuple[str, ...]
     translate: tuple[float, ...]
     channel_names: tuple[str, ...] = ()
-
-    def transposed(self, order: Sequence[int]) -> Result:
-        """Return the same with its axes in another order."""
-
-        def ordered(values: Sequence[T]) -> tuple[T, ...]:
-            return tuple(values[at] for at in order)
-
-        return replace(
-            self,
-            data=self.data.transpose(tuple(order)),
-            axes="".join(ordered(self.axes)),
-            scale=ordered(self.scale),
-            units=ordered(self.units),
-            translate=ordered(self.translate),
-        )

@@ -10,6 +10,8 @@ import dask
 import numpy as np
 
 from napari_unetpp.arrays import intensity_range, working_dtype
+from napari_unetpp.errors import ImageError, ImageGoneError
+from napari_unetpp.io._retry import read_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,23 +28,39 @@ _BLOCK = {2: (256, 256), 3: (16, 64, 64)}
 
 
 def image_range(
-    canonical: Canonical, config: IntensityConfig, nonfinite: Nonfinite = "error"
+    canonical: Canonical,
+    config: IntensityConfig,
+    nonfinite: Nonfinite = "error",
+    *,
+    skip_bad: bool = False,
 ) -> IntensityRange:
     """Return the range of intensities of an image, found once for all its tiles.
+
+    Parameters
+    ----------
+    canonical : Canonical
+        The image, data of shape (*loops, C, *spatial).
+    config : IntensityConfig
+        Which percentiles the range has.
+    nonfinite : {"error", "background"}
+        Whether NaN and infinite pixels are refused or left out.
+    skip_bad : bool
+        Whether pieces that cannot be read are left out, or refused.
 
     Raises
     ------
     ImageError
-        If the pixels are not finite or all the same; the message names the image.
+        If the pixels cannot be read, are not finite or all the same; the message names
+        the image.
     """
-    sample = sample_intensities(canonical)
+    sample = sample_intensities(canonical, skip_bad=skip_bad)
     n_pixels = math.prod(canonical.result_shape)
     sampled = sample.shape[1] < n_pixels
     return intensity_range(sample, config, nonfinite, sampled, canonical.image.name)
 
 
 def sample_intensities(
-    canonical: Canonical, max_pixels: int = MAX_PIXELS
+    canonical: Canonical, max_pixels: int = MAX_PIXELS, *, skip_bad: bool = False
 ) -> npt.NDArray[Any]:
     """Return pixels of an image: all if they are not too many, else of random blocks.
 
@@ -55,23 +73,59 @@ def sample_intensities(
         The image, data of shape (*loops, C, *spatial).
     max_pixels : int
         Pixels of each channel to return at most.
+    skip_bad : bool
+        Whether pieces that cannot be read are left out, or refused.
 
     Returns
     -------
     ndarray of shape (C, n), float32 or float64
+
+    Raises
+    ------
+    ImageError
+        If pixels cannot be read; with `skip_bad`, if none can.
     """
-    n = canonical.n_channels
+    n, name = canonical.n_channels, canonical.image.name
     at = len(canonical.loop_axes)
     if math.prod(canonical.result_shape) <= max_pixels:
         pieces = [canonical.data]
     else:
         pieces = [canonical.data[index] for index in _blocks(canonical, max_pixels)]
         at = 0
-    rows = [
-        np.moveaxis(np.asarray(block), at, 0).reshape(n, -1)
-        for block in dask.compute(*pieces)
-    ]
+    try:
+        found = read_again(lambda: dask.compute(*pieces), name)
+    except ImageGoneError:
+        raise
+    except ImageError as error:
+        if not skip_bad:
+            raise
+        found = [block for piece in pieces for block in _readable(piece, at, name)]
+        if not found:
+            raise ImageError(f"{name}: no pixel of the sample can be read") from error
+    rows = [np.moveaxis(np.asarray(block), at, 0).reshape(n, -1) for block in found]
     return np.concatenate(rows, axis=1, dtype=working_dtype(canonical.data.dtype))
+
+
+def sample_bytes(canonical: Canonical) -> int:
+    """Return how many bytes `image_range` takes at most."""
+    n_pixels = min(math.prod(canonical.result_shape), MAX_PIXELS)
+    found = canonical.data.dtype.itemsize
+    working = working_dtype(canonical.data.dtype).itemsize
+    # As found, all in a row, which are finite, and those in the order of their values.
+    return n_pixels * canonical.n_channels * (2 * found + 1 + 2 * working)
+
+
+def _readable(piece: Any, at: int, name: str) -> Iterator[npt.NDArray[Any]]:
+    """Yield what can be read of a dask array, chunk by chunk; axis `at` stays whole."""
+    piece = piece.rechunk({at: -1})
+    for place in np.ndindex(piece.numblocks):
+        try:
+            block = read_again(piece.blocks[place].compute, name)
+        except ImageGoneError:
+            raise
+        except ImageError:
+            continue
+        yield block
 
 
 def _blocks(canonical: Canonical, max_pixels: int) -> Iterator[tuple[Any, ...]]:

@@ -7,13 +7,16 @@ arrays it is given here have none.
 from __future__ import annotations
 
 import uuid
-import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
+import zarr
+from zarr.storage import LocalStore
 
-from napari_unetpp.errors import ImageError
+from napari_unetpp.errors import ImageError, ImageGoneError
+from napari_unetpp.io._retry import UNREADABLE, unreadable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,28 +30,44 @@ class ArraySource:
     def __init__(self, array: Any, name: str) -> None:
         self._array = array
         self._name = name
+        self._metadata = _metadata_file(array)
         self.shape = tuple(int(size) for size in array.shape)
         self.dtype = np.dtype(array.dtype)
         self.ndim = len(self.shape)
 
     def __getitem__(self, key: Any, /) -> npt.NDArray[Any]:
         try:
-            return np.asarray(self._array[key])
-        except (OSError, ValueError, RuntimeError, zlib.error) as error:
-            raise ImageError(
-                f"{self._name}: the pixels cannot be read ({error}); the file is"
-                " damaged or incomplete, copy or export it again"
-            ) from error
+            found = np.asarray(self._array[key])
+        except UNREADABLE as error:
+            self._check_there()
+            raise ImageError(unreadable(self._name, error)) from error
+        self._check_there()  # zarr reads what is not there as empty
+        return found
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         return np.asarray(self[...], dtype)
 
+    def _check_there(self) -> None:
+        """Refuse to go on with a zarr array whose folder has gone."""
+        if self._metadata is not None and not self._metadata.exists():
+            raise ImageGoneError(
+                f"{self._name} is no longer there; bring it back, then start again"
+            )
+
     @property
     def storage_chunks(self) -> tuple[int, ...] | None:
         """Shape of what is stored, and so read, in one piece."""
         return getattr(self._array, "chunks", None)
+
+
+def _metadata_file(array: Any) -> Path | None:
+    """Return the file that says what a zarr array on this machine's disks is."""
+    if not isinstance(array, zarr.Array) or not isinstance(array.store, LocalStore):
+        return None
+    name = "zarr.json" if array.metadata.zarr_format == 3 else ".zarray"
+    return Path(array.store.root, array.path, name)
 
 
 def lazy(source: ArraySource, axes: str) -> da.Array:

@@ -99,24 +99,27 @@ class PredictionStore:
             array = group.create_array(**settings)
         return cls(array, head_names, class_names, where)
 
-    def write(self, tile: Tile, probabilities: FloatArray) -> None:
+    def encode(self, probabilities: FloatArray) -> npt.NDArray[Any]:
+        """Return probabilities 0...1 as they are stored."""
+        if self.array.dtype != np.uint8:
+            return np.ascontiguousarray(probabilities)
+        return np.rint(np.clip(probabilities, 0, 1) * _LEVELS).astype(np.uint8)
+
+    def write(self, tile: Tile, values: npt.NDArray[Any]) -> None:
         """Keep what the network says about the core of `tile`.
 
         Parameters
         ----------
         tile : Tile
             Where it belongs; no other writer may have the same tile.
-        probabilities : ndarray of shape (H, K, *core), float32
-            0...1, for each head and class.
+        values : ndarray of shape (H, K, *core)
+            What `encode` has made of the probabilities of each head and class.
 
         Raises
         ------
         OutputError
             If the disk is full or cannot be written.
         """
-        values: npt.NDArray[Any] = probabilities
-        if self.array.dtype == np.uint8:
-            values = np.rint(np.clip(values, 0, 1) * _LEVELS).astype(np.uint8)
         where = (slice(None), slice(None), *tile.loop, *slices(tile.core))
         if self.path is None:
             self.array[where] = values

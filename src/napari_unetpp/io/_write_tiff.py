@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import zlib
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
+from napari_unetpp.arrays import label_dtype
 from napari_unetpp.io._units import unit_symbol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from pydantic import JsonValue
+
     from napari_unetpp.io._result import Result
+
+PROVENANCE_TAG = 65_117
+"""Private TIFF tag that tells, as JSON, where a result comes from."""
 
 _STRIP_ROWS = 16
 _BAND_BYTES = 64 * 2**20
@@ -24,11 +32,15 @@ _CLASSIC_BYTES = 2**32 - 2**25
 """Size beyond which offsets need 64 bits (BigTIFF)."""
 
 
-def write_tiff(result: Result, path: Path) -> None:
+def write_tiff(
+    result: Result, path: Path, provenance: Mapping[str, JsonValue] | None = None
+) -> None:
     """Write `result`, whose last axes are Y and X, to `path`.
 
     Axes that OME does not know make it a plain TIFF that names them in its description.
+    What `provenance` tells of the result stands in a tag of our own.
     """
+    told = json.dumps(provenance or {}, ensure_ascii=True)
     ome = set(result.axes) <= set(_OME_AXES)
     with tifffile.TiffWriter(
         path, bigtiff=result.data.nbytes > _CLASSIC_BYTES, ome=ome, byteorder="<"
@@ -42,8 +54,17 @@ def write_tiff(result: Result, path: Path) -> None:
             rowsperstrip=_STRIP_ROWS,
             metadata=_ome(result) if ome else {"axes": result.axes},
             software="napari-unetpp",
+            extratags=[(PROVENANCE_TAG, 2, None, told, True)],
             **_resolution(result),
         )
+
+
+def with_small_labels(result: Result) -> Result:
+    """Return a result whose labels are uint16 or uint32, as they need."""
+    if result.kind != "labels":
+        return result
+    highest = max(int(result.data.max().compute()), 2**8)
+    return replace(result, data=result.data.astype(label_dtype((highest,))))
 
 
 def _strips(data: Any) -> Iterator[bytes]:

@@ -6,7 +6,18 @@ from napari_unetpp.tiling._grid import (
     choose_core,
     halo_for,
     round_up,
+    wanted_core,
 )
-from napari_unetpp.tiling._order import order
+from napari_unetpp.tiling._order import Focus
+from napari_unetpp.tiling._queue import TileQueue
 
-__all__ = ["Tile", "TileGrid", "choose_core", "halo_for", "order", "round_up"]
+__all__ = [
+    "Focus",
+    "Tile",
+    "TileGrid",
+    "TileQueue",
+    "choose_core",
+    "halo_for",
+    "round_up",
+    "wanted_core",
+]

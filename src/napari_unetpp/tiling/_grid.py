@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, overload
 from napari_unetpp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari_unetpp._types import Box
 
@@ -110,6 +110,12 @@ class TileGrid(Sequence[Tile]):
         return tuple(map(round_up, self.shape, self.alignment))
 
     @property
+    def largest_outer(self) -> tuple[int, ...]:
+        """Edges of the largest tile in pixels, halo included."""
+        edges = zip(self.core, self.halo, self.padded_shape, strict=True)
+        return tuple(min(core + 2 * halo, padded) for core, halo, padded in edges)
+
+    @property
     def n_blocks(self) -> tuple[int, ...]:
         """Number of tiles along each spatial axis."""
         return tuple(-(-s // c) for s, c in zip(self.shape, self.core, strict=True))
@@ -187,55 +193,60 @@ def halo_for(radius: Sequence[int], alignment: Sequence[int]) -> tuple[int, ...]
 
 def choose_core(
     shape: Sequence[int],
-    halo: Sequence[int],
     alignment: Sequence[int],
-    bytes_per_pixel: float,
-    memory_bytes: float,
-    wanted: int | None = None,
+    fits: Callable[[tuple[int, ...]], bool],
+    step: int = 1,
 ) -> tuple[int, ...]:
     """Return the largest core whose tile fits in memory.
 
     Parameters
     ----------
-    shape, halo, alignment : sequence of int
+    shape, alignment : sequence of int
         Of the image and the network, one entry for each spatial axis, in pixels.
-    bytes_per_pixel : float
-        Memory that the network takes for each pixel of a tile, halo included.
-    memory_bytes : float
-        Memory there is.
-    wanted : int, optional
-        Edge asked for in pixels: taken instead, rounded up to the alignment.
+    fits : callable
+        Says of a core whether there is room for its tile; what is smaller than one that
+        fits must fit too.
+    step : int
+        Edges above this are multiples of it, so that the chunks of a store divide them.
 
     Returns
     -------
     tuple of int
-        Multiples of the alignment, never larger than the padded image and never
-        smaller than the alignment, even where that does not fit.
+        Multiples of the alignment, not smaller than it even where that does not fit,
+        and not larger than the image padded to alignment and step.
     """
     padded = tuple(map(round_up, shape, alignment))
 
     def core_of(edge: int) -> tuple[int, ...]:
-        steps = (max(edge // align, 1) * align for align in alignment)
-        return tuple(map(min, steps, padded))
-
-    if wanted is not None:
         return tuple(
-            min(round_up(wanted, align), end)
-            for align, end in zip(alignment, padded, strict=True)
+            _core_edge(min(edge, end), end, align, step)
+            for end, align in zip(padded, alignment, strict=True)
         )
-
-    def fits(edge: int) -> bool:
-        pixels = math.prod(
-            min(core + 2 * context, end)
-            for core, context, end in zip(core_of(edge), halo, padded, strict=True)
-        )
-        return pixels * bytes_per_pixel <= memory_bytes
 
     low, high = 0, max(padded)
     while low < high:  # the largest edge that fits; edge 0 is one alignment
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+        low, high = (middle, high) if fits(core_of(middle)) else (low, middle - 1)
     return core_of(low)
+
+
+def wanted_core(
+    shape: Sequence[int], alignment: Sequence[int], edge: int
+) -> tuple[int, ...]:
+    """Return the core of a wanted edge in pixels, rounded up to the alignment."""
+    padded = map(round_up, shape, alignment)
+    edges = (round_up(edge, align) for align in alignment)
+    return tuple(map(min, edges, padded))
+
+
+def _core_edge(edge: int, padded: int, alignment: int, step: int) -> int:
+    """Return `edge` made a multiple of the alignment, and of `step` if above it."""
+    step = math.lcm(alignment, step)
+    if edge == padded:  # one tile holds all: the store's chunk may pass the end
+        return padded if padded <= step else round_up(padded, step)
+    if edge > step:
+        return edge // step * step
+    return max(edge // alignment, 1) * alignment
 
 
 def _unravel(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,34 +10,73 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from napari_unetpp._types import Box
     from napari_unetpp.tiling._grid import TileGrid
 
 
-def order(grid: TileGrid, near: Box, loop: tuple[int, ...] = ()) -> Iterator[int]:
-    """Yield the index of every tile of `grid` once, the nearest to a view first.
+class Focus:
+    """What somebody looks at while a run goes on; it may move at any time.
+
+    One thread moves it, others ask for it.
+
+    Parameters
+    ----------
+    box : Box, optional
+        One interval in pixels for each axis of the result, loops first; ``None`` if
+        nobody looks.
+    """
+
+    def __init__(self, box: Box | None = None) -> None:
+        self._lock = threading.Lock()
+        self._seen = (0, box)
+
+    @property
+    def box(self) -> Box | None:
+        """What is looked at now."""
+        return self._seen[1]
+
+    @property
+    def version(self) -> int:
+        """How often the focus has moved."""
+        return self._seen[0]
+
+    @property
+    def seen(self) -> tuple[int, Box | None]:
+        """Version and box, as they belong together."""
+        return self._seen
+
+    def look_at(self, box: Box | None) -> None:
+        """Move to `box`; that it is the same as before is no move."""
+        with self._lock:
+            version, before = self._seen
+            if box != before:
+                self._seen = (version + 1, box)
+
+
+def nearest_first(grid: TileGrid, box: Box) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield the indices of the tiles of each plane, the nearest to `box` first.
 
     Parameters
     ----------
     grid : TileGrid
         The tiles.
-    near : Box
-        The visible region in pixels.
-    loop : tuple of int
-        The visible plane: its tiles come first, then those of the planes next to it.
+    box : Box
+        One interval in pixels for each loop and spatial axis. The plane that begins it
+        comes first, then those next to it.
 
     Yields
     ------
-    int
-        Index of a tile.
+    ndarray of int64, (tiles a plane,)
     """
-    blocks = np.argsort(_distances(grid, near), kind="stable")
-    for plane in _planes(grid, loop):
-        for block in blocks:
-            yield int(plane) * grid.tiles_a_plane + int(block)
+    n = len(grid.loop_shape)
+    blocks = np.argsort(_distances(grid, box[n:]), kind="stable")
+    for plane in _planes(grid, tuple(start for start, _ in box[:n])):
+        yield plane * grid.tiles_a_plane + blocks
 
 
-def _distances(grid: TileGrid, near: Box) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _distances(grid: TileGrid, near: Box) -> npt.NDArray[np.int64]:
     """Return the squared distance in pixels of each core of a plane from `near`."""
     total = np.zeros((), np.int64)
     for n, core, (start, stop) in zip(grid.n_blocks, grid.core, near, strict=True):
@@ -46,11 +86,9 @@ def _distances(grid: TileGrid, near: Box) -> np.ndarray[tuple[int], np.dtype[np.
     return total.reshape(-1)
 
 
-def _planes(
-    grid: TileGrid, loop: tuple[int, ...]
-) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _planes(grid: TileGrid, loop: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """Return the planes, as raveled loop indices, the nearest to `loop` first."""
     away = np.zeros((), np.int64)
     for size, at in zip(grid.loop_shape, loop, strict=True):
         away = away[..., None] + np.abs(np.arange(size, dtype=np.int64) - at)
-    return np.argsort(away.reshape(-1), kind="stable")
+    return np.argsort(away.reshape(-1), kind="stable").astype(np.int64)

@@ -1,0 +1,78 @@
+"""What all images of one ``segment`` command share, and the words that ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from napari_unetpp import api
+from napari_unetpp.config import WorkersConfig
+from napari_unetpp.errors import SettingsError
+from napari_unetpp.inference import result_kinds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_unetpp.config import (
+        OutputConfig,
+        OutputKind,
+        PredictionConfig,
+        Task,
+    )
+    from napari_unetpp.inference import JobRequest
+    from napari_unetpp.nn import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all images of one command share."""
+
+    model: Model
+    settings: PredictionConfig
+    folder: Path
+    outputs: OutputConfig
+    """What is kept; `form` stands in place of its form, which "auto" leaves open."""
+    form: Literal["auto", "tif", "zarr"] = "auto"
+    overwrite: bool = False
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    axes: str | None = None
+    channel: int | None = None
+    mask: Path | None = None
+
+    def request(self, image: Path) -> JobRequest:
+        """Return what is asked for of one image, opened but not read."""
+        return api.job_request(
+            image,
+            self.folder,
+            self.model,
+            self.settings,
+            save=self.outputs.kinds,
+            form=self.form,
+            axes=self.axes,
+            channel=self.channel,
+            mask=self.mask,
+            overwrite=self.overwrite,
+            probability=self.outputs.probability,
+            ome_zarr=self.outputs.ome_zarr,
+            labels_beside=self.outputs.labels_beside,
+            workers=self.workers.workers,
+            scheduler=self.workers.scheduler,
+            shard=self.workers.shard,
+        )
+
+
+def parse_kinds(
+    text: str | None, model: Model, settings: PredictionConfig
+) -> tuple[OutputKind, ...]:
+    """Return the results that ``--save`` asks for; without it all that there are."""
+    wanted = None if text is None else [word.strip() for word in text.split(",")]
+    return result_kinds(model, settings, wanted)
+
+
+def check_task(model: Model, task: Task | None) -> None:
+    """Refuse a model that does not find what is asked for."""
+    if task is not None and model.config.task != task:
+        raise SettingsError(
+            f"--type {task}: the model {model.config.name!r} finds"
+            f" {model.config.task}; leave --type out, or choose another model"
+        )

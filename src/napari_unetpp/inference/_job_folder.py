@@ -1,0 +1,259 @@
+"""The folder of a job: made, found again, held by one run at a time, and left.
+
+A job is shared out in parts where several processes run without knowing of each other:
+part 2 of 8 keeps its own ledger. Whoever has the ledger of the whole takes over what
+the parts have done, and makes the labels.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_unetpp.errors import (
+    JobChangedError,
+    OutputBusyError,
+    OutputError,
+    OutputExistsError,
+)
+from napari_unetpp.inference._fingerprint import differences, fingerprint
+from napari_unetpp.inference._job_file import JobFile
+from napari_unetpp.inference._job_labels import PREDICTED
+from napari_unetpp.inference._session import MODEL, job_blocks
+from napari_unetpp.io import (
+    Ledger,
+    ResultLayout,
+    ResultStore,
+    check_outputs,
+    read_fingerprint,
+    save_model,
+)
+from napari_unetpp.io._disk import disk_errors, remove
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from napari_unetpp.inference._plan import Plan
+    from napari_unetpp.inference._request import JobRequest
+
+JobState = Literal["new", "unfinished", "done"]
+
+BAD = "unreadable"
+"""Kind of the notes in a ledger that say which pixels could not be read."""
+_LEDGER = "ledger.sqlite"
+
+
+def job_state(request: JobRequest, parts: dict[str, str]) -> JobState:
+    """Return what there is of the results that a request asks for.
+
+    Parameters
+    ----------
+    request : JobRequest
+        What is asked for.
+    parts : dict
+        Its `fingerprint_parts`.
+
+    Raises
+    ------
+    OutputExistsError
+        If other results are there already and may not be replaced.
+    OutputError
+        If the folder cannot be written to.
+    """
+    paths = set(request.paths.values())
+    existing = [path for path in paths if path.exists()]
+    if not request.overwrite:
+        word = fingerprint(parts)
+        others = [path for path in existing if read_fingerprint(path) != word]
+        if others:
+            raise OutputExistsError(
+                f"{', '.join(map(str, sorted(others)))}: exists already, was made in"
+                " another way, and is not overwritten; choose another folder, or allow"
+                " it with --overwrite"
+            )
+        if len(existing) == len(paths):
+            return "done"
+    check_outputs(paths, overwrite=True)
+    return "unfinished" if request.job_folder.exists() else "new"
+
+
+def find_job(request: JobRequest, parts: dict[str, str]) -> JobFile | None:
+    """Return the unfinished job of the same request; ``None`` if there is none.
+
+    Raises
+    ------
+    JobChangedError
+        If there is one of another request, which may not be dropped.
+    OutputBusyError
+        If another run works on it.
+    OutputError
+        If it is damaged.
+    """
+    folder = request.job_folder
+    if not folder.exists():
+        return None
+    try:
+        file = JobFile.read(folder)
+    except OutputError:
+        if not request.overwrite:
+            raise
+        _drop(folder)
+        return None
+    changed = differences(file.parts, parts)
+    if changed and not request.overwrite:
+        raise JobChangedError(
+            f"{folder} was begun differently: {'; '.join(changed)}. Ask for the same"
+            " again to go on, start anew with --overwrite, or choose another folder"
+        )
+    if changed:
+        _drop(folder)
+        return None
+    return file
+
+
+def make_job(request: JobRequest, parts: dict[str, str], plan: Plan) -> JobFile:
+    """Make the folder of a new job, whole or not at all.
+
+    Another process may make the same at the same time; the first wins.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    folder = request.job_folder
+    layout = _layout(request, plan, parts)
+    file = JobFile.new(request, parts, plan, layout)
+    new = folder.with_name(f"{folder.name}.new-{os.getpid()}")
+    with disk_errors(folder):
+        try:
+            new.mkdir(parents=True)
+            save_model(request.model, new / MODEL)
+            ResultStore.create(new, layout)
+            file.write(new)
+            new.rename(folder)
+        except OSError:
+            if not (folder / MODEL).exists():
+                raise
+        finally:
+            remove(new)
+    made = find_job(request, parts)
+    return file if made is None else made
+
+
+@contextmanager
+def whole_ledger(folder: Path) -> Iterator[Ledger]:
+    """Hold the ledger of the whole, which has taken over what parts have done.
+
+    Raises
+    ------
+    OutputBusyError
+        If another run holds it, or one of the parts.
+    """
+    with Ledger.open(folder / _LEDGER) as ledger:
+        for path in sorted(folder.glob("ledger-*-of-*.sqlite")):
+            with Ledger.read_only(path) as part:
+                ledger.mark_many(PREDICTED, part.records(PREDICTED))
+                for text in part.notes(BAD):
+                    ledger.note(BAD, text)
+        yield ledger
+
+
+@contextmanager
+def part_ledger(folder: Path, shard: tuple[int, int]) -> Iterator[Ledger]:
+    """Hold the ledger of a part."""
+    with Ledger.open(folder / _part_name(*shard)) as ledger:
+        yield ledger
+
+
+def part_of(n_tiles: int, shard: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Return (n_tiles,) which tiles part i of n has: neighbours, all parts alike."""
+    i, n = shard
+    index = np.arange(n_tiles)
+    found: npt.NDArray[np.bool_] = index * n // n_tiles == i - 1
+    return found
+
+
+def done_tiles(folder: Path, n_tiles: int) -> npt.NDArray[np.bool_]:
+    """Return (n_tiles,) what is done as far as ledgers can be looked into now."""
+    done = np.zeros(n_tiles, bool)
+    for path in folder.glob("ledger*.sqlite"):
+        try:
+            with Ledger.read_only(path) as ledger:
+                done |= ledger.done(PREDICTED, n_tiles)
+        except OutputBusyError:
+            continue  # somebody is at it
+    return done
+
+
+def parts_waiting(folder: Path, n_tiles: int, n_parts: int) -> tuple[str, ...]:
+    """Return the parts of which tiles are not done, or not known to be."""
+    done = done_tiles(folder, n_tiles)
+    return tuple(
+        f"part {i} of {n_parts}"
+        for i in range(1, n_parts + 1)
+        if not done[part_of(n_tiles, (i, n_parts))].all()
+    )
+
+
+def check_not_held(folder: Path) -> None:
+    """Refuse to go on beside a run of the whole.
+
+    Raises
+    ------
+    OutputBusyError
+        If there is one.
+    """
+    Ledger.open(folder / _LEDGER).close()
+
+
+def remove_job(folder: Path) -> None:
+    """Delete the folder of a job."""
+    with disk_errors(folder):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def _drop(folder: Path) -> None:
+    """Delete a job that nobody works on."""
+    with whole_ledger(folder):
+        remove_job(folder)
+
+
+def _part_name(i: int, n: int) -> str:
+    return f"ledger-{i}-of-{n}.sqlite"
+
+
+def _layout(request: JobRequest, plan: Plan, parts: dict[str, str]) -> ResultLayout:
+    """Return what the stores of a job look like."""
+    found, model = plan.canonical, plan.model
+    return ResultLayout(
+        name=request.stem,
+        axes=found.result_axes,
+        shape=found.result_shape,
+        scale=found.result_scale,
+        units=found.result_units,
+        translate=found.result_translate,
+        core=plan.grid.core,
+        block=job_blocks(model, plan.settings).edges,
+        kinds=request.outputs.kinds,
+        task=model.task,
+        head_names=plan.predictor.head_names,
+        class_names=model.class_names,
+        probability=request.outputs.probability,
+        ome_zarr=request.outputs.ome_zarr,
+        attributes={
+            "fingerprint": fingerprint(parts),
+            "model": model.name,
+            "version": version("napari-unetpp"),
+            "made": dict(parts),
+        },
+    )

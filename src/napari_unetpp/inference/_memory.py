@@ -1,0 +1,145 @@
+"""How much memory a run takes, known before it starts.
+
+Everything that grows with a tile is counted with the largest tile, everything that
+waits with the longest queue. The figure is an upper bound: a run stays below it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_unetpp.inference._predictor import bytes_per_pixel
+from napari_unetpp.inference._scratch import IN_MEMORY
+from napari_unetpp.io._sample import sample_bytes
+
+if TYPE_CHECKING:
+    from napari_unetpp.arrays import Canonical
+    from napari_unetpp.inference._predictor import Predictor
+    from napari_unetpp.tiling import TileGrid
+
+READERS = 2
+AHEAD = 2
+"""Batches read while one is on the device."""
+BEHIND = 2
+"""Tiles waiting for the disk."""
+KEPT = 4
+"""Results of constant tiles that are remembered."""
+
+_PROGRAM = 448 * 2**20  # Python with torch, dask, zarr and scipy: 300 MiB as measured
+_FLOAT = 4
+_CODED = 2  # bytes a value as stored, at most (half-precision floats)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Main memory that a run takes at most, in bytes.
+
+    Attributes
+    ----------
+    program : int
+        The program itself, without any image.
+    network : int
+        The network at work on a batch of tiles; 0 where it works on a GPU.
+    tiles : int
+        Pixels on their way to the network.
+    results : int
+        Probabilities on their way to the store, and the store if it is in memory.
+    sample : int
+        Pixels from which the range of intensities is found, before the first tile.
+    labels : int
+        A window of pixels while labels are made, after the last tile.
+    """
+
+    program: int
+    network: int
+    tiles: int
+    results: int
+    sample: int = 0
+    labels: int = 0
+
+    @property
+    def total(self) -> int:
+        """The most that is taken at a time."""
+        busiest = max(self.network + self.tiles, self.sample, self.labels)
+        return self.program + self.results + busiest
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryModel:
+    """What memory a run takes, as a function of its tiles.
+
+    Attributes
+    ----------
+    predictor : Predictor
+        The network on its device.
+    canonical : Canonical
+        What is read.
+    batch : int
+        Tiles that go through the network together.
+    sampled : bool
+        Whether the image's intensities are still to be found.
+    in_memory : bool
+        Whether small results stay in memory.
+    labels : int
+        Bytes that making labels takes.
+    """
+
+    predictor: Predictor
+    canonical: Canonical
+    batch: int
+    sampled: bool
+    in_memory: bool
+    labels: int
+
+    def network(self, grid: TileGrid) -> int:
+        """Return the bytes that a batch of tiles takes on the device."""
+        a_pixel = bytes_per_pixel(self.predictor.config)
+        return math.ceil(self.batch * math.prod(grid.largest_outer) * a_pixel)
+
+    def need(self, grid: TileGrid) -> MemoryNeed:
+        """Return what a run over these tiles takes."""
+        on_host = self.predictor.device.type == "cpu"
+        return MemoryNeed(
+            program=_PROGRAM + 2 * self.predictor.n_bytes,
+            network=self.network(grid) if on_host else 0,
+            tiles=self._tiles(grid.largest_outer),
+            results=self._results(grid.core),
+            sample=sample_bytes(self.canonical) if self.sampled else 0,
+            labels=self.labels,
+        )
+
+    def _tiles(self, outer: tuple[int, ...]) -> int:
+        """Return the bytes of tiles read ahead, and of those that are being read."""
+        data, n_channels = self.canonical.data, self.canonical.n_channels
+        pixels = n_channels * math.prod(outer)
+        waiting = (2 * AHEAD + 2) * self.batch * pixels * _FLOAT
+        working = pixels * (2 * data.dtype.itemsize + 3 * 2 * _FLOAT)
+        return waiting + READERS * (working + self._pieces(outer))
+
+    def _pieces(self, outer: tuple[int, ...]) -> int:
+        """Return the bytes of all pieces of the file that a tile may meet."""
+        data = self.canonical.data
+        chunks = getattr(data, "chunks", None)
+        if chunks is None:
+            return 0
+        n_loops, size = len(self.canonical.loop_shape), data.dtype.itemsize
+        n_bytes = math.prod(max(spans) for spans in chunks[:n_loops]) * size
+        n_bytes *= self.canonical.n_channels
+        for edge, spans in zip(outer, chunks[n_loops + 1 :], strict=True):
+            n_bytes *= min(edge + 2 * (max(spans) - 1), sum(spans))
+        return int(n_bytes)
+
+    def _results(self, core: tuple[int, ...]) -> int:
+        """Return the bytes of probabilities that wait, are encoded and are kept."""
+        n_classes = self.predictor.config.out_channels
+        n_maps = len(self.predictor.head_names) * n_classes
+        pixels = math.prod(core)
+        waiting = (BEHIND + self.batch + 1) * n_maps * _FLOAT
+        encoding = (2 * n_maps + 4 * n_classes) * _FLOAT
+        encoded = (KEPT + BEHIND + 1) * (n_maps + n_classes + 4) * _CODED
+        kept = 0
+        if self.in_memory:
+            kept = math.prod(self.canonical.result_shape) * (n_maps + n_classes)
+        return pixels * (waiting + encoding + encoded) + min(kept * _FLOAT, IN_MEMORY)
