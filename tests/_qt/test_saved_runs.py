@@ -84,7 +84,7 @@ def test_stopped_run_goes_on_and_fills_the_same_layers(
     tmp_path: Path,
     qtbot: Any,
 ) -> None:
-    data = squares((900, 900))
+    data = squares((600, 600))
     viewer.add_image(data, name="cells")
     panel = open_panel(viewer)
     panel.form.folder_choice.choose(tmp_path)
@@ -106,7 +106,7 @@ def test_stopped_run_goes_on_and_fills_the_same_layers(
     values = expected(data, model_file)
     for kind in KINDS:
         levels = viewer.layers[f"cells | {kind}"].data
-        assert [level.shape[0] for level in levels] == [900, 450, 225, 113, 57]
+        assert [level.shape[0] for level in levels] == [600, 300, 150, 75, 38]
         np.testing.assert_allclose(np.asarray(levels[0]), values[kind], atol=0.6 / 255)
     assert np.asarray(mean.data[-1]).any()
     assert np.array_equal(viewer.layers["cells | labels"].data, values["labels"])

@@ -39,4 +39,6 @@ def test_blocks_meeting_are_those_that_share_a_pixel(shape, core, block, loops):
 def test_portions_hold_every_index_once(n, n_workers):
     found = list(portions(np.arange(n) * 3, n_workers))
     assert [index for part in found for index in part] == [3 * k for k in range(n)]
-    assert n < 2 * n_workers or len(found) >= 2 * n_workers
+    sizes = [len(part) for part in found]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-n_workers:] == [1] * min(n, n_workers)

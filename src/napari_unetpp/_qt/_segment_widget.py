@@ -219,11 +219,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
     def _step(self) -> None:
         """Draw a little of what happened since the last time; called by the timer."""
-        if self._shown is not None and self._shown.step():
-            return
-        if self._progress is not None:
+        if self._progress is not None:  # first: there may always be something to draw
             self.run_bar.advance(self._progress)
             self._progress = None
+        if self._shown is not None and self._shown.step():
+            return
         if not self.is_running:
             self._timer.stop()
 

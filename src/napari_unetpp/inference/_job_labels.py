@@ -83,10 +83,13 @@ class CrewStages:
 def portions(
     indices: npt.NDArray[np.int64], n_workers: int
 ) -> Iterator[tuple[int, ...]]:
-    """Yield neighbours together, few enough that all workers end at about one time."""
-    size = min(max(len(indices) // (4 * n_workers), 1), _MOST_A_TASK)
-    for start in range(0, len(indices), size):
-        yield tuple(map(int, indices[start : start + size]))
+    """Yield neighbours together, fewer and fewer, so that all workers end together."""
+    start = 0
+    while start < len(indices):
+        left = len(indices) - start
+        stop = start + min(max(left // (4 * n_workers), 1), _MOST_A_TASK)
+        yield tuple(map(int, indices[start:stop]))
+        start = stop
 
 
 def label_job(

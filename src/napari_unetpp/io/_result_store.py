@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from napari_unetpp._types import Box
     from napari_unetpp.io._result import OutputKind
     from napari_unetpp.io._result_layout import ResultLayout, StoredImage
+    from napari_unetpp.io._zarr_arrays import Index
     from napari_unetpp.tiling import Tile
 
 RESULT = "result.ome.zarr"
@@ -141,7 +142,7 @@ class ResultStore:
         with disk_errors(self.folder):
             for name, pixels in values.items():
                 if name in self._work:
-                    place = (*tile.loop, *slices(tile.core))
+                    place: Index = (*tile.loop, *slices(tile.core))
                     write_shards(self._work[name], place, pixels)
             for image in self._images:
                 if image.kind in values:

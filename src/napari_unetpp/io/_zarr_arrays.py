@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_unetpp.io._pyramid import Level
     from napari_unetpp.io._result_layout import ResultLayout, StoredImage
 
+Index = tuple[int | slice, ...]
+
 WORK_ARRAYS = {
     "foreground": "uint8",
     "interior": "uint8",
@@ -69,9 +71,7 @@ def create_work(path: Path, layout: ResultLayout) -> None:
         )
 
 
-def write_shards(
-    array: Any, index: tuple[int | slice, ...], pixels: npt.NDArray[Any]
-) -> None:
+def write_shards(array: Any, index: Index, pixels: npt.NDArray[Any]) -> None:
     """Write pixels that fill shards of an array on the disk up to its end.
 
     Shards of zeros are deleted; zarr would do the same, but only after it has encoded
