@@ -1,6 +1,6 @@
 """Kill a run at random moments, go on each time: are the results the same?
 
-    python benchmarks/kill_and_resume.py [--size 1536] [--kills 20] [--seed 0]
+    python benchmarks/kill_and_resume.py [--size 2048] [--kills 20] [--seed 0]
 
 A generated image is segmented once without a stop. Then the same command is started
 again and again, each time killed (SIGKILL) after a random time, until it has been
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def start(image: Path, folder: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [*COMMAND, str(image), "-o", str(folder)],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=(folder.parent / "said.txt").open("a"),
     )
 
 
@@ -46,7 +47,7 @@ def marks(job: Path) -> dict[tuple[str, int], int]:
     path = job / "ledger.sqlite"
     if not path.exists():
         return {}
-    with sqlite3.connect(path) as ledger:
+    with closing(sqlite3.connect(path)) as ledger:
         rows = ledger.execute("SELECT stage, piece, rowid FROM pieces").fetchall()
     return {(stage, piece): row for stage, piece, row in rows}
 
@@ -68,15 +69,16 @@ def kill_often(image: Path, folder: Path, n_kills: int, seconds: float, seed: in
     while killed < n_kills:
         before = marks(job)
         process = start(image, folder)
-        time.sleep(moments.uniform(0.0, seconds))
+        time.sleep(moments.uniform(0.1, 1.0) * seconds)
         if process.poll() is not None:
-            print("ended before it was killed; starting over in a new folder")
+            print(f"  ended with {process.returncode} before it was killed")
             return redone, killed
         process.send_signal(signal.SIGKILL)
         process.wait()
         killed += 1
         after = marks(job)
-        redone += sum(after.get(piece) != row for piece, row in before.items())
+        if after:  # else the run was done, and has removed its ledger
+            redone += sum(after.get(piece) != row for piece, row in before.items())
         stages = {}
         for stage, _ in after:
             stages[stage] = stages.get(stage, 0) + 1
@@ -87,7 +89,7 @@ def kill_often(image: Path, folder: Path, n_kills: int, seconds: float, seed: in
 def main() -> None:
     """Kill, go on, compare; exit with 1 if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=1536)
+    parser.add_argument("--size", type=int, default=2048)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -110,7 +112,7 @@ def main() -> None:
             )
             redone, killed, folders = redone + lost, killed + n, folders + 1
             if start(image, folder).wait() not in (0,):
-                sys.exit("the last run failed")
+                sys.exit(f"the last run failed\n{(base / 'said.txt').read_text()}")
             found = arrays(folder / "blobs.ome.zarr")
             same = found.keys() == reference.keys() and all(
                 np.array_equal(array, reference[key]) for key, array in found.items()

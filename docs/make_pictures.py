@@ -16,7 +16,10 @@ os.environ.setdefault(
 )
 
 import napari
+import numpy as np
 from qtpy.QtWidgets import QApplication
+
+from napari_unetpp.io._synthetic import nuclei_stack
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 780)
@@ -88,9 +91,40 @@ def picture_tissue() -> None:
     viewer.close()
 
 
+def picture_large() -> None:
+    """A large image: saved while it goes on, the tiles in view first."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    plane = nuclei_stack((1, 512, 512), n_nuclei=160).data[0]
+    corner = np.block([[plane, plane[:, ::-1]], [plane[::-1], plane[::-1, ::-1]]])
+    viewer.add_image(
+        np.tile(corner, (4, 4)), name="section", scale=(0.5, 0.5), units="um"
+    )
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unetpp", "UNet++: segment")
+    wait(lambda: panel.form.model_text.text(), 60)
+    viewer.reset_view()
+    viewer.scene.camera.zoom *= 2.6
+    viewer.scene.camera.center = (0, 1150, 1250)
+    wait()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        panel.form.folder_choice.choose(Path("results"))
+        panel.form.advanced.fields["tile"].setValue(256)
+        panel.segment_whole()
+        wait(lambda: panel.run_bar.bar.value() > 24, 300)
+        save(viewer, "segment_large.png")
+        panel.cancel()
+        wait(lambda: not panel.is_busy, 60)
+        viewer.close()
+
+
 def main() -> None:
     """Make all pictures, or those that are named."""
-    pictures = {"stack": picture_stack, "tissue": picture_tissue}
+    pictures = {
+        "stack": picture_stack,
+        "tissue": picture_tissue,
+        "large": picture_large,
+    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(pictures)}")
     IMAGES.mkdir(exist_ok=True)

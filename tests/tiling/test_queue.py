@@ -120,3 +120,14 @@ def test_a_million_tiles_are_sorted_only_after_a_move(planes):
         assert grid[queue.pop()].core == ((start, start + 256),) * 2
         for _ in range(500):
             queue.pop()
+
+
+def test_tiles_in_view_come_from_its_middle_outwards():
+    grid = TileGrid((1600, 1600), (100, 100), (20, 20), (4, 4))
+    queue = TileQueue(grid, None, Focus(((200, 1300), (300, 1200))))
+    first = [grid[index].core for index in drained(queue)[: 11 * 9]]
+    assert {core[0][0] for core in first} == set(range(200, 1300, 100))
+    assert {core[1][0] for core in first} == set(range(300, 1200, 100))
+    middles = [(y + 50 - 750, x + 50 - 750) for (y, _), (x, _) in first]
+    away = [dy**2 + dx**2 for dy, dx in middles]
+    assert away == sorted(away)

@@ -17,7 +17,7 @@ for the same results is refused, and so is a second run at the same time.
 from __future__ import annotations
 
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,8 @@ from napari_unetpp.inference._job_folder import (
     BAD,
     check_not_held,
     done_tiles,
+    drop_job,
+    end_job,
     find_job,
     job_state,
     make_job,
@@ -137,7 +139,9 @@ def _ready(request: JobRequest) -> SavedSegmentation | None:
     """Return the results if they are all there, made by the same request."""
     if job_state(request, fingerprint_parts(request)) != "done":
         return None
-    remove_job(request.job_folder)  # left behind by a run killed at its very end
+    if request.job_folder.exists():  # left behind by a run killed at its very end
+        with suppress(OutputBusyError):
+            drop_job(request.job_folder)
     found = as_read(request.image, request.model)
     return SavedSegmentation(
         request.paths, found.result_axes, found.result_shape, up_to_date=True
@@ -154,6 +158,9 @@ def _unfinished(
     try:
         if file is None:
             file = make_job(request, parts, plan)
+            if (file.core, file.intensity) != (plan.grid.core, plan.intensity):
+                plan.close()  # another process was the first, with tiles of its own
+                plan = _plan(request, file, first, preview)
         job = _Job(request, file, plan, run_id)
         if request.workers.shard is None:
             return (yield from job.whole())
@@ -168,7 +175,8 @@ class _Job:
     def __init__(
         self, request: JobRequest, file: JobFile, plan: Plan, run_id: str
     ) -> None:
-        self._request, self._plan, self._run_id = request, plan, run_id
+        self._request, self._file = request, file
+        self._plan, self._run_id = plan, run_id
         self._folder = request.job_folder
         self._store = ResultStore.open(self._folder, file.result_layout)
 
@@ -178,6 +186,7 @@ class _Job:
         layout, n_objects = store.layout, None
         n_resumed = 0
         with whole_ledger(self._folder) as ledger, _crew(workers, self._folder) as crew:
+            self._file.renewed(self._request).write(self._folder)
             done = ledger.done(PREDICTED, len(plan.grid))
             n_resumed = int(done.sum())
             yield from self._predict(ledger, ~done, crew)
@@ -197,6 +206,7 @@ class _Job:
             yield from self._build_pyramid()
             bad = tuple(ledger.notes(BAD))
             publish(self._folder, layout, self._request.paths, self._request.overwrite)
+            end_job(self._folder)
         remove_job(self._folder)
         return SavedSegmentation(
             outputs=self._request.paths,

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from napari_unetpp.inference._plan import Plan
     from napari_unetpp.inference._request import JobRequest
 
-_NAME = "job.json"
+JOB_FILE = "job.json"
+"""Without it a folder is no job, or none any more."""
 
 
 class JobFile(Settings):
@@ -75,7 +76,7 @@ class JobFile(Settings):
         OutputError
             If it is not there, or damaged.
         """
-        path = folder / _NAME
+        path = folder / JOB_FILE
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
@@ -89,8 +90,22 @@ class JobFile(Settings):
 
     def write(self, folder: Path) -> None:
         """Write the file into the folder of a job."""
-        with beside(folder / _NAME) as part:
+        with beside(folder / JOB_FILE) as part:
             part.write_text(self.model_dump_json(indent=2))
+
+    def renewed(self, request: JobRequest) -> Self:
+        """Return what workers need to go on as is asked for now, not at the start.
+
+        What may differ from run to run: the device, what is done about unreadable
+        pixels, where the image lies.
+        """
+        return self.model_copy(
+            update={
+                "image": _path(request.source),
+                "mask": _path(request.mask),
+                "settings": request.settings,
+            }
+        )
 
     @property
     def result_layout(self) -> ResultLayout:

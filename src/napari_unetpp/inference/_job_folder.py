@@ -7,11 +7,12 @@ the parts have done, and makes the labels.
 
 from __future__ import annotations
 
-import os
+import glob
 import shutil
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from napari_unetpp.errors import (
     OutputExistsError,
 )
 from napari_unetpp.inference._fingerprint import differences, fingerprint
-from napari_unetpp.inference._job_file import JobFile
+from napari_unetpp.inference._job_file import JOB_FILE, JobFile
 from napari_unetpp.inference._job_labels import PREDICTED
 from napari_unetpp.inference._session import MODEL, job_blocks
 from napari_unetpp.io import (
@@ -34,6 +35,7 @@ from napari_unetpp.io import (
     save_model,
 )
 from napari_unetpp.io._disk import disk_errors, remove
+from napari_unetpp.io._result_store import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +51,8 @@ JobState = Literal["new", "unfinished", "done"]
 BAD = "unreadable"
 """Kind of the notes in a ledger that say which pixels could not be read."""
 _LEDGER = "ledger.sqlite"
+_NEW = ".new-"
+"""In the name of a folder that is not a job yet."""
 
 
 def job_state(request: JobRequest, parts: dict[str, str]) -> JobState:
@@ -68,19 +72,23 @@ def job_state(request: JobRequest, parts: dict[str, str]) -> JobState:
     OutputError
         If the folder cannot be written to.
     """
-    paths = set(request.paths.values())
+    paths, word = set(request.paths.values()), fingerprint(parts)
     existing = [path for path in paths if path.exists()]
-    if not request.overwrite:
-        word = fingerprint(parts)
-        others = [path for path in existing if read_fingerprint(path) != word]
-        if others:
-            raise OutputExistsError(
-                f"{', '.join(map(str, sorted(others)))}: exists already, was made in"
-                " another way, and is not overwritten; choose another folder, or allow"
-                " it with --overwrite"
-            )
-        if len(existing) == len(paths):
-            return "done"
+    others = [path for path in existing if read_fingerprint(path) != word]
+    if others and not request.overwrite:
+        raise OutputExistsError(
+            f"{', '.join(map(str, sorted(others)))}: exists already, was made in"
+            " another way, and is not overwritten; choose another folder, or allow"
+            " it with --overwrite"
+        )
+    if request.outputs.labels_beside and request.paths["labels"] in others:
+        raise OutputExistsError(
+            f"{request.paths['labels']}: labels beside an image are never overwritten;"
+            " remove these, or rename them, if they are not needed"
+        )
+    made = len(existing) == len(paths) and not others
+    if made and (not request.overwrite or _is_published(request.job_folder)):
+        return "done"
     check_outputs(paths, overwrite=True)
     return "unfinished" if request.job_folder.exists() else "new"
 
@@ -105,7 +113,7 @@ def find_job(request: JobRequest, parts: dict[str, str]) -> JobFile | None:
     except OutputError:
         if not request.overwrite:
             raise
-        _drop(folder)
+        drop_job(folder)
         return None
     changed = differences(file.parts, parts)
     if changed and not request.overwrite:
@@ -114,7 +122,7 @@ def find_job(request: JobRequest, parts: dict[str, str]) -> JobFile | None:
             " again to go on, start anew with --overwrite, or choose another folder"
         )
     if changed:
-        _drop(folder)
+        drop_job(folder)
         return None
     return file
 
@@ -132,7 +140,7 @@ def make_job(request: JobRequest, parts: dict[str, str], plan: Plan) -> JobFile:
     folder = request.job_folder
     layout = _layout(request, plan, parts)
     file = JobFile.new(request, parts, plan, layout)
-    new = folder.with_name(f"{folder.name}.new-{os.getpid()}")
+    new = folder.with_name(f"{folder.name}{_NEW}{uuid4().hex}")
     with disk_errors(folder):
         try:
             new.mkdir(parents=True)
@@ -141,7 +149,7 @@ def make_job(request: JobRequest, parts: dict[str, str], plan: Plan) -> JobFile:
             file.write(new)
             new.rename(folder)
         except OSError:
-            if not (folder / MODEL).exists():
+            if not (folder / JOB_FILE).exists():
                 raise
         finally:
             remove(new)
@@ -156,9 +164,10 @@ def whole_ledger(folder: Path) -> Iterator[Ledger]:
     Raises
     ------
     OutputBusyError
-        If another run holds it, or one of the parts.
+        If another run holds it, or one of the parts, or has just ended the job.
     """
     with Ledger.open(folder / _LEDGER) as ledger:
+        _check_goes_on(folder)
         for path in sorted(folder.glob("ledger-*-of-*.sqlite")):
             with Ledger.read_only(path) as part:
                 ledger.mark_many(PREDICTED, part.records(PREDICTED))
@@ -169,8 +178,15 @@ def whole_ledger(folder: Path) -> Iterator[Ledger]:
 
 @contextmanager
 def part_ledger(folder: Path, shard: tuple[int, int]) -> Iterator[Ledger]:
-    """Hold the ledger of a part."""
+    """Hold the ledger of a part.
+
+    Raises
+    ------
+    OutputBusyError
+        If another run holds it, or has just ended the job.
+    """
     with Ledger.open(folder / _part_name(*shard)) as ledger:
+        _check_goes_on(folder)
         yield ledger
 
 
@@ -215,17 +231,52 @@ def check_not_held(folder: Path) -> None:
     Ledger.open(folder / _LEDGER).close()
 
 
-def remove_job(folder: Path) -> None:
-    """Delete the folder of a job."""
+def end_job(folder: Path) -> None:
+    """Make of a job a folder that nobody goes on with; its ledger must be held.
+
+    Its files cannot go all at once, and half of them would be taken for tiles of zeros.
+    """
     with disk_errors(folder):
-        if folder.exists():
-            shutil.rmtree(folder)
+        (folder / JOB_FILE).unlink(missing_ok=True)
 
 
-def _drop(folder: Path) -> None:
-    """Delete a job that nobody works on."""
-    with whole_ledger(folder):
-        remove_job(folder)
+def remove_job(folder: Path) -> None:
+    """Delete the folder of a job that has ended, and what killed runs left beside it.
+
+    What cannot be deleted does no harm: the results are complete without it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for new in folder.parent.glob(f"{glob.escape(folder.name)}{_NEW}*"):
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def drop_job(folder: Path) -> None:
+    """End and delete a job.
+
+    Raises
+    ------
+    OutputBusyError
+        If a run works on it.
+    """
+    with Ledger.open(folder / _LEDGER):
+        for path in folder.glob("ledger-*-of-*.sqlite"):
+            Ledger.open(path).close()
+        end_job(folder)
+    remove_job(folder)
+
+
+def _is_published(folder: Path) -> bool:
+    """Return whether a job was killed after its results had been moved away."""
+    return (folder / JOB_FILE).exists() and not (folder / RESULT).exists()
+
+
+def _check_goes_on(folder: Path) -> None:
+    """Refuse a job that somebody has ended while its ledger was waited for."""
+    if not (folder / JOB_FILE).exists():
+        raise OutputBusyError(
+            f"{folder} is in use: another run has just completed these results, or"
+            " removes them; wait for it to end, and give the same command again"
+        )
 
 
 def _part_name(i: int, n: int) -> str:

@@ -112,11 +112,15 @@ class Ledger:
                 check_same_thread=False,
             )
             try:
-                connection.execute("SELECT count(*) FROM notes").fetchone()
+                query = "SELECT count(*) FROM sqlite_master WHERE name = 'notes'"
+                (n_tables,) = connection.execute(query).fetchone()
             except sqlite3.Error:
                 connection.close()
                 raise
-        return cls(connection, str(path))
+        if n_tables:
+            return cls(connection, str(path))
+        connection.close()  # whoever made it was killed at once: nothing is done
+        return cls.in_memory()
 
     def mark(self, stage: str, index: int, record: bytes = b"") -> None:
         """Mark a piece as done.

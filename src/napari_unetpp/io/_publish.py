@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_unetpp.io._result_layout import OmeZarr, ResultLayout
 
 _LABELS = "labels/labels"
+_PARTIAL = ".partial"  # at the end of files that a killed writer has left
 
 
 def publish(
@@ -63,8 +64,9 @@ def publish(
     made = layout.attributes.get("fingerprint")
     moved = {path for path in outputs.values() if path.suffix == ".zarr"}
     beside = [path for path in outputs.values() if _is_beside(path)]
-    if not (job_folder / RESULT).exists():  # an earlier call has moved it, as the last
+    if not overwrite or not (job_folder / RESULT).exists():  # moved by an earlier call
         moved = {path for path in moved if not _is_made(path, made)}
+    if not (job_folder / RESULT).exists():
         beside = [path for path in beside if not _is_made(path, made)]
     written = {
         kind: path
@@ -130,7 +132,7 @@ def labels_beside(results: Path, image: Path, name: str) -> Path:
         if not target.exists():
             part = target.with_name(f".{name}.part")
             remove(part)
-            shutil.copytree(source, part)
+            shutil.copytree(source, part, ignore=shutil.ignore_patterns(f"*{_PARTIAL}"))
             os.replace(part, target)
         known = _ome(dict(group.attrs)).get("labels", [])
         if name not in known:
@@ -230,5 +232,5 @@ def _remove_partial(folder: Path) -> None:
     """Remove the pieces of files that a killed writer has left."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            if name.endswith(".partial"):
+            if name.endswith(_PARTIAL):
                 (Path(parent) / name).unlink(missing_ok=True)

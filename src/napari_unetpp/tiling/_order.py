@@ -58,6 +58,8 @@ class Focus:
 def nearest_first(grid: TileGrid, box: Box) -> Iterator[npt.NDArray[np.int64]]:
     """Yield the indices of the tiles of each plane, the nearest to `box` first.
 
+    Those that meet it come from its middle outwards.
+
     Parameters
     ----------
     grid : TileGrid
@@ -71,19 +73,27 @@ def nearest_first(grid: TileGrid, box: Box) -> Iterator[npt.NDArray[np.int64]]:
     ndarray of int64, (tiles a plane,)
     """
     n = len(grid.loop_shape)
-    blocks = np.argsort(_distances(grid, box[n:]), kind="stable")
+    outside, off_centre = _distances(grid, box[n:])
+    blocks = np.lexsort((off_centre, outside))
     for plane in _planes(grid, tuple(start for start, _ in box[:n])):
         yield plane * grid.tiles_a_plane + blocks
 
 
-def _distances(grid: TileGrid, near: Box) -> npt.NDArray[np.int64]:
-    """Return the squared distance in pixels of each core of a plane from `near`."""
-    total = np.zeros((), np.int64)
+def _distances(
+    grid: TileGrid, near: Box
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return how far each core of a plane lies from `near`, and from its middle.
+
+    Squared, in pixels; the first is 0 for all that are in view.
+    """
+    outside, off_centre = np.zeros((), np.int64), np.zeros((), np.int64)
     for n, core, (start, stop) in zip(grid.n_blocks, grid.core, near, strict=True):
         begin = np.arange(n, dtype=np.int64) * core
         gap = np.maximum(np.maximum(start - begin - core + 1, begin - stop + 1), 0)
-        total = total[..., None] + gap**2
-    return total.reshape(-1)
+        outside = np.add.outer(outside, gap**2)
+        off = begin + core // 2 - (start + stop) // 2
+        off_centre = np.add.outer(off_centre, off**2)
+    return outside.ravel(), off_centre.ravel()
 
 
 def _planes(grid: TileGrid, loop: tuple[int, ...]) -> npt.NDArray[np.int64]:
