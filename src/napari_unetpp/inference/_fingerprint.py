@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import random
 from importlib.metadata import version
@@ -17,13 +18,17 @@ from napari_unetpp.inference._lazy import read
 from napari_unetpp.io import as_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from napari_unetpp._types import LazyArray
     from napari_unetpp.inference._request import JobRequest
     from napari_unetpp.nn import Model
 
-_METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+_GROUP = "zarr.json"
+_METADATA = (_GROUP, ".zarray", ".zattrs", ".zgroup")
+_WHOLE_BYTES = 2**28
+"""Size up to which all of an array is looked at."""
+_PIECE_BYTES = 2**24
 _N_PROBES, _PROBE_EDGE = 16, 64
 _SHOWN = 12
 
@@ -76,7 +81,13 @@ def _identity(source: object) -> str:
     if isinstance(source, (str, os.PathLike)):
         return _file_identity(Path(source))
     image = as_image(source)
-    return f"{image.name} {image.shape} {image.data.dtype} {_probe(image.data)}"
+    size = math.prod(image.shape) * image.data.dtype.itemsize
+    pieces = _all_of(image.data) if size <= _WHOLE_BYTES else _probes(image.data)
+    found = hashlib.sha256()
+    for index in pieces:
+        found.update(np.ascontiguousarray(read(image.data, index)).tobytes())
+    digest = found.hexdigest()[:_SHOWN]
+    return f"{image.name} {image.shape} {image.data.dtype} {digest}"
 
 
 def _file_identity(path: Path) -> str:
@@ -88,18 +99,45 @@ def _file_identity(path: Path) -> str:
     found = [file for file in files if file.is_file()]
     if not found:
         raise ImageError(f"{path}: no such image; it was there when the run began")
-    return ", ".join(
-        [path.name]
-        + [
-            f"{file.stat().st_size} bytes, modified {file.stat().st_mtime_ns / 1e9:.6f}"
-            for file in found
-        ]
-    )
+    if found[0].name == _GROUP and (content := _group_content(found[0])) is not None:
+        arrays = sorted(path.glob(f"*/{_GROUP}"))
+        arrays = [file for file in arrays if file.parent.name != "labels"]
+        return ", ".join([path.name, content, *map(_size_and_time, arrays)])
+    return ", ".join([path.name, *map(_size_and_time, found)])
 
 
-def _probe(data: LazyArray) -> str:
-    """Return a hash of some small blocks of an array."""
-    found = hashlib.sha256()
+def _size_and_time(file: Path) -> str:
+    found = file.stat()
+    return f"{found.st_size} bytes, modified {found.st_mtime_ns / 1e9:.6f}"
+
+
+def _group_content(file: Path) -> str | None:
+    """Return a hash of what a file tells of a zarr group; ``None`` for an array.
+
+    Not of the copy of all other metadata that it may hold: that is renewed when labels
+    are put beside the image.
+    """
+    try:
+        told = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{file} cannot be read ({error}); mend or copy it") from error
+    if told.get("node_type") != "group":
+        return None
+    told.pop("consolidated_metadata", None)
+    text = json.dumps(told, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_SHOWN]
+
+
+def _all_of(data: LazyArray) -> Iterator[tuple[slice, ...]]:
+    """Yield the indices of an array in pieces along its first axis."""
+    row = math.prod(data.shape[1:]) * data.dtype.itemsize
+    step = max(_PIECE_BYTES // row, 1)
+    for start in range(0, data.shape[0], step):
+        yield (slice(start, start + step),)
+
+
+def _probes(data: LazyArray) -> Iterator[tuple[slice, ...]]:
+    """Yield the indices of some small blocks of an array."""
     edges = [
         min(size, _PROBE_EDGE if at >= data.ndim - 2 else 1)
         for at, size in enumerate(data.shape)
@@ -110,12 +148,10 @@ def _probe(data: LazyArray) -> str:
             places.randrange(size - edge + 1)
             for size, edge in zip(data.shape, edges, strict=True)
         ]
-        index = tuple(
+        yield tuple(
             slice(start, start + edge)
             for start, edge in zip(starts, edges, strict=True)
         )
-        found.update(np.ascontiguousarray(read(data, index)).tobytes())
-    return found.hexdigest()[:_SHOWN]
 
 
 def _model_hash(model: Model) -> str:
