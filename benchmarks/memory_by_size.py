@@ -24,7 +24,7 @@ import zarr
 from big_image_memory import blobs
 
 BLOCK = 1024
-N_BLOCKS = 24
+N_BLOCKS = 6
 IMPORTS = (
     "import torch, zarr, dask.array, scipy.ndimage, skimage.segmentation, imagecodecs,"
     " tifffile, napari_unetpp.cli._app, napari_unetpp.api"

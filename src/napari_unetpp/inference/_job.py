@@ -58,7 +58,7 @@ from napari_unetpp.inference._plan import make_plan
 from napari_unetpp.inference._request import aligned_mask, as_read
 from napari_unetpp.inference._results import SavedSegmentation
 from napari_unetpp.inference._run import predict_tiles
-from napari_unetpp.inference._session import job_blocks, predict_on_worker
+from napari_unetpp.inference._session import blocks_of, job_blocks, predict_on_worker
 from napari_unetpp.inference._stages import window_bytes
 from napari_unetpp.io import ResultStore, publish
 
@@ -337,9 +337,13 @@ def _plan(
     first: Box | Focus | None,
     preview: bool,
 ) -> Plan:
-    """Plan a job; one that was begun keeps its tiles and its intensities."""
+    """Plan a job; one that was begun keeps its tiles, blocks and intensities."""
     mask = aligned_mask(request.mask, request.image, request.model)
-    return make_plan(
+    if file is None:
+        blocks = job_blocks(request.model.config, request.settings)
+    else:
+        blocks = blocks_of(file.result_layout)
+    plan = make_plan(
         request.image,
         request.model,
         request.settings,
@@ -348,8 +352,18 @@ def _plan(
         preview=preview,
         intensity=None if file is None else file.intensity,
         core=None if file is None else file.core,
-        label_bytes=window_bytes(job_blocks(request.model.config, request.settings)),
+        label_bytes=window_bytes(blocks),
     )
+    memory, needed = request.settings.memory, plan.memory.total
+    if memory is not None and needed > memory:
+        plan.close()
+        least = -(-needed // 10**6)
+        raise SettingsError(
+            f"memory={memory // 10**6} MB is too little: {request.job_folder} was begun"
+            f" with tiles of {' x '.join(map(str, plan.grid.core))} pixels, which take"
+            f" {least} MB; give at least {least}MB, or remove that folder to begin anew"
+        )
+    return plan
 
 
 def _text(box: Box) -> str:

@@ -75,16 +75,17 @@ def job_state(request: JobRequest, parts: dict[str, str]) -> JobState:
     paths, word = set(request.paths.values()), fingerprint(parts)
     existing = [path for path in paths if path.exists()]
     others = [path for path in existing if read_fingerprint(path) != word]
+    if request.outputs.labels_beside and request.paths["labels"] in others:
+        raise OutputExistsError(
+            f"{request.paths['labels']}: exists already, was made in another way, and"
+            " labels beside an image are never overwritten; remove them, or rename"
+            " them, if they are not needed"
+        )
     if others and not request.overwrite:
         raise OutputExistsError(
             f"{', '.join(map(str, sorted(others)))}: exists already, was made in"
             " another way, and is not overwritten; choose another folder, or allow"
             " it with --overwrite"
-        )
-    if request.outputs.labels_beside and request.paths["labels"] in others:
-        raise OutputExistsError(
-            f"{request.paths['labels']}: labels beside an image are never overwritten;"
-            " remove these, or rename them, if they are not needed"
         )
     made = len(existing) == len(paths) and not others
     if made and (not request.overwrite or _is_published(request.job_folder)):
