@@ -113,6 +113,9 @@ def test_canonical_moves_every_pixel_to_its_place(axes, dims, loops, result):
         pixels, axes = pixels[None], "C" + axes
     expected = np.einsum(f"{axes.lower()}->{stored.lower()}", pixels)
     np.testing.assert_array_equal(np.asarray(made.data), expected)
+    box = tuple((size // 3, size // 3 + 1 + size // 2) for size in made.data.shape)
+    part = expected[tuple(slice(*span) for span in box)]
+    np.testing.assert_array_equal(np.asarray(made.cut(box)), part)
 
 
 def test_translate_follows_its_axis():
@@ -133,6 +136,11 @@ def test_colour_becomes_luminance(axes):
     pixels = np.moveaxis(np.asarray(image(axes).data), axes.index("C"), -1)
     expected = pixels @ np.array([0.2125, 0.7154, 0.0721])
     found = np.asarray(made.data)[..., 0, :, :]
+    whole = tuple((0, size) for size in made.data.shape)
+    box = (*whole[:-2], (1, 3), (2, 5))
+    np.testing.assert_array_equal(
+        np.asarray(made.cut(box)), np.asarray(made.data)[..., 1:3, 2:5]
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 

@@ -110,3 +110,14 @@ def test_large_image_is_sampled_in_little_memory(tmp_path):
     sampled, n_pixels, mebibytes = ran.stdout.split()
     assert (sampled, int(n_pixels)) == ("True", 2**24)
     assert int(mebibytes) < 500
+
+
+def test_a_nearly_empty_image_is_searched_for_what_is_there():
+    pixels = da.full((20_000, 20_000), 7, chunks=2000, dtype="uint8")
+    spot = da.from_array(np.arange(2000 * 2000, dtype="uint8").reshape(2000, 2000))
+    rows = [da.concatenate([pixels[:2000, :18_000], spot], axis=1), pixels[2000:]]
+    image = canonical(as_image(da.concatenate(rows), axes="YX"), 2, "grey", 1)
+    assert not (sample_intensities(image) != 7).any()
+    found = image_range(image, IntensityConfig())
+    assert found.low[0] <= 7 < found.high[0]
+    assert found == image_range(image, IntensityConfig())

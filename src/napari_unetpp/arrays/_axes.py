@@ -22,7 +22,7 @@ from napari_unetpp.errors import AxesError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_unetpp._types import LazyArray
+    from napari_unetpp._types import Box, LazyArray
     from napari_unetpp.config import Channels
 
 T = TypeVar("T")
@@ -49,12 +49,40 @@ class Canonical:
         ``"YX"`` or ``"ZYX"``.
     image : Image
         Where it came from.
+    to_grey : bool
+        Whether red, green and blue of the image became one channel.
     """
 
     data: LazyArray
     loop_axes: str
     spatial_axes: str
     image: Image
+    to_grey: bool = False
+
+    def cut(self, box: Box) -> LazyArray:
+        """Return a part of the whole image, as `data` has it.
+
+        Dask reads all pieces that a part meets if the axes are re-ordered before it is
+        cut out; here it is cut out first, and no more is read than is wanted.
+
+        Parameters
+        ----------
+        box : Box
+            (start, stop) for each of (*loops, C, *spatial), in pixels of the image.
+        """
+        axes = self.image.axes
+        spans = dict(zip(f"{self.loop_axes}C{self.spatial_axes}", box, strict=True))
+        if self.to_grey:
+            spans["C"] = (0, self.image.n_channels)
+        index = tuple(slice(*spans[letter]) for letter in axes)
+        part: LazyArray = _arranged(
+            self.image.data[index],
+            axes,
+            self.loop_axes,
+            self.spatial_axes,
+            to_grey=self.to_grey,
+        )
+        return part
 
     @property
     def loop_shape(self) -> tuple[int, ...]:
@@ -246,15 +274,19 @@ def canonical(
         )
     _check_channels(image, channels, n_channels)
     loops = "".join(a for a in image.axes if a not in spatial and a != "C")
-    data: Any = image.data
-    if "C" not in image.axes:
+    to_grey = channels == "grey" and image.rgb
+    data = _arranged(image.data, image.axes, loops, spatial, to_grey=to_grey)
+    return Canonical(data, loops, spatial, image, to_grey)
+
+
+def _arranged(data: Any, axes: str, loops: str, spatial: str, *, to_grey: bool) -> Any:
+    """Return an array with the axes `axes` as (*loops, C, *spatial)."""
+    stored = axes if "C" in axes else "C" + axes
+    if stored != axes:
         data = data[None]
-    stored = image.axes if "C" in image.axes else "C" + image.axes
     order = tuple(stored.index(letter) for letter in loops + "C" + spatial)
-    data = data.transpose(order)  # (*loops, C, *spatial)
-    if channels == "grey" and image.rgb:
-        data = _luminance(data, len(loops))
-    return Canonical(data, loops, spatial, image)
+    data = data.transpose(order)
+    return _luminance(data, len(loops)) if to_grey else data
 
 
 def _check_channels(image: Image, channels: Channels, n_channels: int) -> None:

@@ -151,7 +151,7 @@ class TileReader:
     def _read(self, box: Box) -> npt.NDArray[Any]:
         """Return a part of the whole image, all its axes kept."""
         whole = self._plan.whole
-        return read_again(lambda: read(whole.data, slices(box)), whole.image.name)
+        return read_again(lambda: read(whole.cut(box), ()), whole.image.name)
 
     def _read_pieces(self, box: Box) -> tuple[npt.NDArray[Any], list[Bad]]:
         """Return a part of the whole image, dark where a piece cannot be read.

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from napari_unetpp._types import Box
     from napari_unetpp.arrays import Canonical, IntensityRange
     from napari_unetpp.config import IntensityConfig, Nonfinite
 
 MAX_PIXELS = 2**24
 """Pixels of each channel that are looked at, at most."""
 
+_TURNS = 64
+"""Samples that are drawn, at most, as long as all their pixels have one value."""
 _BLOCK = {2: (256, 256), 3: (16, 64, 64)}
 
 
@@ -53,14 +56,21 @@ def image_range(
         If the pixels cannot be read, are not finite or all the same; the message names
         the image.
     """
-    sample = sample_intensities(canonical, skip_bad=skip_bad)
     n_pixels = math.prod(canonical.result_shape)
-    sampled = sample.shape[1] < n_pixels
+    for turn in range(_TURNS):
+        sample = sample_intensities(canonical, turn=turn, skip_bad=skip_bad)
+        sampled = sample.shape[1] < n_pixels
+        if not sampled or (sample != sample[:, :1]).any():
+            break  # else the image may be empty but for what was not looked at
     return intensity_range(sample, config, nonfinite, sampled, canonical.image.name)
 
 
 def sample_intensities(
-    canonical: Canonical, max_pixels: int = MAX_PIXELS, *, skip_bad: bool = False
+    canonical: Canonical,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    turn: int = 0,
+    skip_bad: bool = False,
 ) -> npt.NDArray[Any]:
     """Return pixels of an image: all if they are not too many, else of random blocks.
 
@@ -73,6 +83,8 @@ def sample_intensities(
         The image, data of shape (*loops, C, *spatial).
     max_pixels : int
         Pixels of each channel to return at most.
+    turn : int
+        Which sample: each has other blocks.
     skip_bad : bool
         Whether pieces that cannot be read are left out, or refused.
 
@@ -90,8 +102,7 @@ def sample_intensities(
     if math.prod(canonical.result_shape) <= max_pixels:
         pieces = [canonical.data]
     else:
-        pieces = [canonical.data[index] for index in _blocks(canonical, max_pixels)]
-        at = 0
+        pieces = [canonical.cut(box) for box in _blocks(canonical, max_pixels, turn)]
     try:
         found = read_again(lambda: dask.compute(*pieces), name)
     except ImageGoneError:
@@ -128,19 +139,20 @@ def _readable(piece: Any, at: int, name: str) -> Iterator[npt.NDArray[Any]]:
         yield block
 
 
-def _blocks(canonical: Canonical, max_pixels: int) -> Iterator[tuple[Any, ...]]:
-    """Yield the indices (*loops, C, *spatial) of blocks drawn without repetition."""
+def _blocks(canonical: Canonical, max_pixels: int, turn: int) -> Iterator[Box]:
+    """Yield blocks of (*loops, C, *spatial), drawn without repetition in a turn."""
     shape, loops = canonical.spatial_shape, canonical.loop_shape
     edges = _BLOCK[len(shape)]
     counts = tuple(-(-size // edge) for size, edge in zip(shape, edges, strict=True))
     largest = [-(-size // count) for size, count in zip(shape, counts, strict=True)]
     places = loops + counts
     n_wanted = max(max_pixels // math.prod(largest), 1)
-    drawn = random.Random(0).sample(range(math.prod(places)), n_wanted)
+    drawn = random.Random(turn).sample(range(math.prod(places)), n_wanted)
     for place in zip(*np.unravel_index(sorted(drawn), places), strict=True):
         at = tuple(map(int, place))
         spatial = tuple(  # parts of nearly equal size, none left over at the far end
-            slice(i * size // count, (i + 1) * size // count)
+            (i * size // count, (i + 1) * size // count)
             for i, size, count in zip(at[len(loops) :], shape, counts, strict=True)
         )
-        yield (*at[: len(loops)], slice(None), *spatial)
+        planes = ((i, i + 1) for i in at[: len(loops)])
+        yield (*planes, (0, canonical.n_channels), *spatial)
