@@ -37,12 +37,12 @@ def begin(noise, make_busy_model, tmp_path):
     image[:] = noise(4, 150, 120)
     model = save_model(make_busy_model(), tmp_path / "busy.safetensors")
 
-    def go(folder, **options):
+    def go(folder, settings=SETTINGS, **options):
         return api.segmenting_to(
             tmp_path / "cells.zarr",
             tmp_path / folder,
             model,
-            SETTINGS,
+            settings,
             axes="TYX",
             form="zarr",
             **options,
@@ -96,6 +96,17 @@ def test_an_error_on_a_worker_comes_out_of_the_run(begin, cluster, tmp_path):
     with pytest.raises(ImageError, match="cells"):
         list(run)
     assert (tmp_path / "shared" / "cells.job").is_dir()
+
+
+def test_workers_go_on_as_is_asked_for_now(begin, finish, tmp_path, cluster):
+    run = begin("shared")
+    next(run)
+    run.close()
+    (tmp_path / "cells.zarr" / "c" / "2" / "0" / "0").write_bytes(b"damaged")
+    settings = SETTINGS.model_copy(update={"skip_bad": True})
+    address = cluster.scheduler_address
+    _, saved = finish(begin("shared", settings=settings, scheduler=address))
+    assert len(saved.bad) == 1
 
 
 def test_no_scheduler_is_told(begin, monkeypatch):

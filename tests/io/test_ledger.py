@@ -128,6 +128,13 @@ def test_a_missing_ledger_is_not_made_by_reading(path):
     assert not path.exists()
 
 
+def test_a_ledger_whose_maker_was_killed_at_once_is_empty(path):
+    path.touch()
+    with Ledger.read_only(path) as ledger:
+        assert not ledger.done("find", 3).any()
+        assert ledger.notes("bad") == []
+
+
 @pytest.mark.parametrize("opened", [Ledger.open, Ledger.read_only])
 def test_a_damaged_ledger(path, opened):
     path.write_bytes(b"no database, but long enough to be taken for one" * 200)

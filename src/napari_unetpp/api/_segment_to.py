@@ -32,56 +32,56 @@ if TYPE_CHECKING:
 
 def job_request(
     image: object,
-    output: str | Path,
-    model: str | Path | Model = DEFAULT_MODEL,
-    settings: PredictionConfig | None = None,
+    folder: Path,
+    model: Model,
+    settings: PredictionConfig,
+    outputs: OutputConfig,
+    workers: WorkersConfig,
     *,
-    save: Sequence[str] | None = None,
     form: Literal["auto", "tif", "zarr"] = "auto",
     axes: str | None = None,
     channel: int | None = None,
     mask: object = None,
     overwrite: bool = False,
-    probability: Literal["uint8", "float16"] = "uint8",
-    ome_zarr: Literal["0.5", "0.4"] = "0.5",
-    labels_beside: bool = False,
-    workers: int = 1,
-    scheduler: str | None = None,
-    shard: tuple[int, int] | None = None,
 ) -> JobRequest:
     """Check what is asked for, as far as no pixel has to be read.
 
-    Parameters and errors are those of `segmenting_to`.
+    Parameters
+    ----------
+    image, folder, model, settings, form, axes, channel, mask, overwrite
+        As in `segmenting_to`.
+    outputs : OutputConfig
+        What is kept; its form is decided by `form`.
+    workers : WorkersConfig
+        Who does the work.
+
+    Raises
+    ------
+    InputError, OutputError
+        As in `segmenting_to`.
     """
-    settings = settings or PredictionConfig()
-    loaded = load_model(model)
     found = as_image(image, axes, channel)
+    outputs = outputs.model_copy(update={"form": choose_format(form, _n_pixels(found))})
     request = JobRequest(
         source=image,
         image=found,
         axes=axes,
         channel=channel,
-        model=loaded,
+        model=model,
         settings=settings,
-        folder=Path(output),
+        folder=folder,
         stem=stem(image) if isinstance(image, (str, os.PathLike)) else found.name,
-        outputs=OutputConfig(
-            kinds=result_kinds(loaded, settings, save),
-            form=choose_format(form, _n_pixels(found)),
-            probability=probability,
-            ome_zarr=ome_zarr,
-            labels_beside=labels_beside,
-        ),
+        outputs=outputs,
         mask=mask,
         overwrite=overwrite,
-        workers=WorkersConfig(workers=workers, scheduler=scheduler, shard=shard),
+        workers=workers,
     )
     check_shared(request)
-    if labels_beside:  # they must be of the image's own version
-        version = ome_zarr_version(request.image_path)
-        outputs = request.outputs.model_copy(update={"ome_zarr": version})
-        request = replace(request, outputs=outputs)
-    return request
+    if not outputs.labels_beside:
+        return request
+    version = ome_zarr_version(request.image_path)  # all are of the image's own version
+    outputs = outputs.model_copy(update={"ome_zarr": version})
+    return replace(request, outputs=outputs)
 
 
 def segmenting_to(
@@ -184,23 +184,24 @@ def segmenting_to(
     >>> names[0], names[-1]
     ('RunStarted', 'Finished')
     """
+    settings, loaded = settings or PredictionConfig(), load_model(model)
     request = job_request(
         image,
-        output,
-        model,
+        Path(output),
+        loaded,
         settings,
-        save=save,
+        OutputConfig(
+            kinds=result_kinds(loaded, settings, save),
+            probability=probability,
+            ome_zarr=ome_zarr,
+            labels_beside=labels_beside,
+        ),
+        WorkersConfig(workers=workers, scheduler=scheduler, shard=shard),
         form=form,
         axes=axes,
         channel=channel,
         mask=mask,
         overwrite=overwrite,
-        probability=probability,
-        ome_zarr=ome_zarr,
-        labels_beside=labels_beside,
-        workers=workers,
-        scheduler=scheduler,
-        shard=shard,
     )
     return run_job(request, uuid4().hex, first=first, preview=preview)
 

@@ -46,18 +46,13 @@ class Job:
             self.folder,
             self.model,
             self.settings,
-            save=self.outputs.kinds,
+            self.outputs,
+            self.workers,
             form=self.form,
             axes=self.axes,
             channel=self.channel,
             mask=self.mask,
             overwrite=self.overwrite,
-            probability=self.outputs.probability,
-            ome_zarr=self.outputs.ome_zarr,
-            labels_beside=self.outputs.labels_beside,
-            workers=self.workers.workers,
-            scheduler=self.workers.scheduler,
-            shard=self.workers.shard,
         )
 
 
