@@ -8,13 +8,15 @@ graph and stops soon. What a lost worker had in hand, dask gives to another.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import dask
 from distributed import Client, Future, LocalCluster, as_completed, get_worker
+from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.scheduler import KilledWorker
 
@@ -89,7 +91,8 @@ class Crew:
                 self._fill(running, task, waiting)
                 yield result
         finally:
-            self._client.cancel(list(running.futures), force=True)
+            with suppress(OSError):  # the scheduler may be gone
+                self._client.cancel(list(running.futures), force=True)
 
     def _fill(
         self, running: Any, task: Callable[[Session, Item], Any], items: Iterator[Item]
@@ -141,7 +144,8 @@ def crew(config: WorkersConfig, folder: Path) -> Iterator[Crew]:
         try:
             yield Crew(client, name)
         finally:
-            client.unregister_worker_plugin(name)
+            with suppress(OSError):  # the scheduler may be gone
+                client.unregister_worker_plugin(name)
 
 
 @contextmanager
@@ -204,4 +208,9 @@ def _result(future: Future) -> Any:
         raise DeviceError(
             f"workers died again and again ({error}); they may have too little memory:"
             " begin with a smaller --memory, or with fewer workers"
+        ) from error
+    except (CancelledError, CommClosedError) as error:
+        raise DeviceError(
+            f"the dask scheduler is gone ({error}); what is done is kept: start"
+            " another, and give the same command"
         ) from error

@@ -3,15 +3,15 @@
 That a file exists does not tell: a tile of zeros leaves none, and one that is being
 written may exist already. So a piece counts as done once it is marked here, after its
 results lie on the disk. One process has the ledger open at a time; when it ends, in
-whatever way, the system gives the file free. Marks survive a process that is killed;
-if the power fails the last ones may be missing, and their pieces are done again.
+whatever way, the system gives the file free. Marks survive a process that is killed,
+not always a failure of the power: results are not forced to the disk before.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -51,8 +51,11 @@ class Ledger:
     Made by `open`, `in_memory` or `read_only`; threads of one process may share it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, name: str, *, owned: bool = False
+    ) -> None:
         self._connection = connection
+        self._owned = owned
         self._name = name
         self._lock = threading.Lock()
 
@@ -81,7 +84,7 @@ class Ledger:
             except sqlite3.Error:
                 connection.close()
                 raise
-        return cls(connection, str(path))
+        return cls(connection, str(path), owned=True)
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -201,6 +204,11 @@ class Ledger:
     def close(self) -> None:
         """Give the file free; nothing else may be called afterwards."""
         with self._lock:
+            if (
+                self._owned
+            ):  # without a log others need no shared memory to look into it
+                with suppress(sqlite3.Error):
+                    self._connection.execute("PRAGMA journal_mode = DELETE")
             self._connection.close()
 
     def __enter__(self) -> Self:
