@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_unetpp.errors import OutputError
-from napari_unetpp.io import ResultLayout, ResultStore, required_bytes
+from napari_unetpp.io import ResultLayout, ResultStore
 from napari_unetpp.io._pyramid import reduced
 from napari_unetpp.tiling import TileGrid
 
@@ -295,19 +295,6 @@ def test_a_damaged_shard_is_an_output_error(tmp_path):
     shard.write_bytes(shard.read_bytes()[::-1])
     with pytest.raises(OutputError, match="cannot be read"):
         _ = store.levels("mean")[0][:]
-
-
-def test_room_that_is_needed_is_known_before(tmp_path):
-    layout = CASES["plane"]
-    values = values_of(layout)
-    fill(ResultStore.create(tmp_path / "job", layout), values)
-    stored = sum(map(len, files(tmp_path / "job").values()))
-    pixels = 1100 * 1300
-    levels = pixels * (1 + 1 / 4)
-    assert required_bytes(layout) == pytest.approx(
-        levels * (4 + 1 + 2 + 1) + pixels * 14, rel=0.01
-    )
-    assert 0.8 * levels * 6.5 < stored < required_bytes(layout)
 
 
 FULL = """

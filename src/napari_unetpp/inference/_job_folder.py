@@ -84,8 +84,8 @@ def job_state(request: JobRequest, parts: dict[str, str]) -> JobState:
     if others and not request.overwrite:
         raise OutputExistsError(
             f"{', '.join(map(str, sorted(others)))}: exists already, was made in"
-            " another way, and is not overwritten; choose another folder, or allow"
-            " it with --overwrite"
+            " another way, and is not overwritten; choose another folder, allow it"
+            " with --overwrite, or move it away"
         )
     made = len(existing) == len(paths) and not others
     if made and (not request.overwrite or _is_published(request.job_folder)):
@@ -120,7 +120,8 @@ def find_job(request: JobRequest, parts: dict[str, str]) -> JobFile | None:
     if changed and not request.overwrite:
         raise JobChangedError(
             f"{folder} was begun differently: {'; '.join(changed)}. Ask for the same"
-            " again to go on, start anew with --overwrite, or choose another folder"
+            " again to go on, or choose another folder; to start anew, delete that one"
+            " or give --overwrite"
         )
     if changed:
         drop_job(folder)

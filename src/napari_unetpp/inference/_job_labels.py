@@ -63,12 +63,12 @@ class CrewStages:
     ) -> Generator[BlockDone, None, None]:
         """Do the pieces of a stage as workers are free; see `Stages`."""
         start, n = time.monotonic(), len(indices)
-        todo = pending(self._ledger, stage, indices)
-        if not len(todo):
+        left = pending(self._ledger, stage, indices)
+        if not len(left):
             return
         write_state(self._folder, stage, state)
-        n_done = n - len(todo)
-        items = ((stage, part) for part in portions(todo, self._crew.size))
+        n_done = n - len(left)
+        items = ((stage, part) for part in portions(left, self._crew.size))
         for records in self._crew.map(blocks_on_worker, items):
             self._ledger.mark_many(stage, records)
             n_done += len(records)

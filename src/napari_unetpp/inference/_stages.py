@@ -188,8 +188,8 @@ class LocalStages:
     ) -> Generator[BlockDone, None, None]:
         """Do the pieces of a stage one by one; see `Stages`."""
         start, n = time.monotonic(), len(indices)
-        todo = pending(self._ledger, stage, indices)
-        for n_done, index in enumerate(todo, start=n - len(todo) + 1):
+        left = pending(self._ledger, stage, indices)
+        for n_done, index in enumerate(left, start=n - len(left) + 1):
             record = self._work(stage, int(index), state)
             self._ledger.mark(stage, int(index), record)
             seconds = time.monotonic() - start

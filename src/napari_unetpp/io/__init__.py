@@ -27,7 +27,7 @@ from napari_unetpp.io._publish import (
     read_fingerprint,
 )
 from napari_unetpp.io._result import OutputKind, Result
-from napari_unetpp.io._result_layout import ResultLayout, required_bytes
+from napari_unetpp.io._result_layout import ResultLayout
 from napari_unetpp.io._result_store import ResultStore
 from napari_unetpp.io._result_view import LevelView
 from napari_unetpp.io._sample import image_range, sample_intensities
@@ -57,7 +57,6 @@ __all__ = [
     "read_fingerprint",
     "read_image",
     "read_labels",
-    "required_bytes",
     "sample_intensities",
     "save_model",
     "stem",

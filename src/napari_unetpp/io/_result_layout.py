@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
-
-import numpy as np
 
 from napari_unetpp.io._pyramid import pyramid
 
@@ -29,8 +26,6 @@ KNOWN_AXES = "TCZYX"
 """Axes that OME-Zarr has a type for, in the order that it wants."""
 
 _ORDER: tuple[OutputKind, ...] = ("mean", "uncertainty", "heads", "labels")
-_WORK_BYTES = 1 + 1 + 3 * 4
-"""Bytes a pixel of the arrays in which objects are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +194,3 @@ class ResultLayout:
         return "".join(
             sorted("C" * channels + self.axes, key=lambda axis: rank.get(axis, 1))
         )
-
-
-def required_bytes(layout: ResultLayout) -> int:
-    """Return how many bytes a run puts on the disk at most: all of it incompressible.
-
-    Results are far smaller as a rule, masks of objects a hundred times and more.
-    """
-    planes = math.prod(layout.shape[: len(layout.loop_axes)])
-    total = 0
-    for image in layout.images():
-        pixels = sum(math.prod(level.shape) for level in image.levels)
-        channels = max(len(image.channels), 1)
-        total += planes * channels * pixels * np.dtype(image.dtype).itemsize
-    if layout.makes_objects:
-        total += math.prod(layout.shape) * _WORK_BYTES
-    return total
