@@ -16,55 +16,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import tempfile
 import time
 from pathlib import Path
 
-os.environ.setdefault(
-    "NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="heartbeat-")) / "napari.yaml")
-)
+from _heartbeat import Heartbeat, wait_until  # isort: skip - before napari
 
 import napari
 import numpy as np
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QTimer
 
 from napari_unetpp._napari import Progress, visible_view
 from napari_unetpp.io._synthetic import nuclei_stack
 
-TICK_MS = 10
 IDLE_SECONDS = 10
 ZOOMED_PIXELS = 1000
 """Edge of the view, in pixels of the image, after a jump."""
-
-
-class Heartbeat:
-    """A timer in the GUI thread that remembers when it ticked."""
-
-    def __init__(self) -> None:
-        self.ticks: list[float] = []
-        self._timer = QTimer()
-        self._timer.setInterval(TICK_MS)
-        self._timer.timeout.connect(self._tick)
-
-    def _tick(self) -> None:
-        self.ticks.append(time.perf_counter())
-
-    def measure(self, until, seconds: float) -> dict[str, float]:
-        """Let the GUI run until something is true, or for some seconds."""
-        self.ticks = [time.perf_counter()]
-        self._timer.start()
-        wait_until(until, seconds)
-        self._timer.stop()
-        gaps = 1e3 * np.diff(self.ticks)
-        return {
-            "median_ms": round(float(np.median(gaps)), 1),
-            "p95_ms": round(float(np.percentile(gaps, 95)), 1),
-            "longest_ms": round(float(gaps.max()), 1),
-            "over_100_ms": int((gaps > 100).sum()),
-            "n": len(gaps),
-            "seconds": round(self.ticks[-1] - self.ticks[0], 1),
-        }
 
 
 class Jumps:
@@ -120,18 +86,6 @@ class Jumps:
                 else round(self._boxes[first][0] - self._jumped, 2),
             }
         )
-
-
-def wait_until(condition, seconds: float) -> None:
-    """Run Qt's event loop as a viewer does, until a condition holds."""
-    loop = QEventLoop()
-    check = QTimer()
-    end = time.monotonic() + seconds
-    check.timeout.connect(
-        lambda: loop.quit() if condition() or time.monotonic() > end else None
-    )
-    check.start(50)
-    loop.exec_() if hasattr(loop, "exec_") else loop.exec()
 
 
 def make_image(planes: int, edge: int) -> np.ndarray:
