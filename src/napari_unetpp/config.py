@@ -131,6 +131,8 @@ class ModelConfig(Settings):
     class_names: tuple[str, ...]
     class_values: tuple[int, ...]
     """Label value of each output channel (class models: what the user painted)."""
+    class_colours: tuple[str, ...] = ()
+    """Colour of each class as "#rrggbb"; empty leaves the choice to the viewer."""
     channels: Channels = "as_is"
     """``grey``: any image is made one grey channel; ``as_is``: channels must match."""
     intensity: IntensityConfig = IntensityConfig()
@@ -147,6 +149,17 @@ class ModelConfig(Settings):
                 f"class_names={self.class_names} and class_values={self.class_values}"
                 f" need one entry for each of the {n} output channels"
             )
+        if self.class_colours and len(self.class_colours) != n:
+            raise ValueError(
+                f"class_colours={self.class_colours} needs one colour for each of the"
+                f" {n} output channels; leave it empty to let the viewer choose"
+            )
+        for colour in self.class_colours:
+            if re.fullmatch("#[0-9a-fA-F]{6}", colour) is None:
+                raise ValueError(
+                    f"class_colours: {colour!r} is no colour; write red, green and blue"
+                    ' as six hexadecimal digits, for example "#1f77b4"'
+                )
         if self.task == "instances" and self.class_names != INSTANCE_CLASSES:
             raise ValueError(
                 f"an instance model has the classes {INSTANCE_CLASSES}, not"
@@ -260,24 +273,28 @@ class AugmentConfig(Settings):
 class TrainingConfig(Settings):
     """How a network is fitted."""
 
-    patch: int = Field(default=256, ge=16)
+    patch: int = Field(default=128, ge=16)
     """Edge of a training patch in pixels; made a multiple of the alignment."""
-    batch: int = Field(default=8, ge=1)
+    batch: int = Field(default=4, ge=1)
     epochs: int | None = Field(default=None, ge=1)
     minutes: float | None = Field(default=None, gt=0)
     steps_per_epoch: int = Field(default=50, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     warmup: float = Field(default=0.03, ge=0, lt=1)
     """Share of the budget in which the learning rate rises from zero."""
     ema: float = Field(default=0.995, ge=0, lt=1)
     """Decay of the running mean of the weights; 0 switches it off."""
-    patience: int | None = Field(default=30, ge=1)
+    patience: int | None = Field(default=60, ge=1)
     """Epochs without a better validation score before training stops early."""
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
     head_weights: tuple[float, ...] = ()
     """Weight of each head's loss, head 1 first; empty is 1 for all."""
     loss: Literal["bce_dice", "log_cosh_dice"] = "bce_dice"
+    class_weights: Literal["none", "balanced"] = "none"
+    """``balanced``: pixels of rare classes weigh more in the cross entropy."""
+    dice: Literal["image", "batch"] = "batch"
+    """Pixels that a Dice coefficient is pooled over: each patch, or the batch."""
     rim: int = Field(default=16, ge=0)
     """Pixels at a patch's inner border that are not learnt (padding would be)."""
     boundary_width: int = Field(default=1, ge=1)

@@ -9,6 +9,7 @@ that the command line, the console and the panel can show it as it is::
     │   │   └── ImageGoneError          an image that was there and is there no more
     │   ├── AxesError                   an axes string or channels that do not fit
     │   ├── LabelsError                 labels that do not fit the image or the task
+    │   ├── RecipeError                 a recipe that cannot be read or followed
     │   └── SettingsError               a setting outside its range
     ├── ModelFileError (ValueError)     not a model, damaged, or one that runs code
     ├── OutputError (OSError)           a result that cannot be written
@@ -43,6 +44,10 @@ class AxesError(InputError):
 
 class LabelsError(InputError):
     """Labels that do not fit their image or the task."""
+
+
+class RecipeError(InputError):
+    """A recipe that is missing or damaged, or asks for what is not there."""
 
 
 class SettingsError(InputError):

@@ -3,7 +3,8 @@ import pytest
 
 from napari_unetpp.arrays import IGNORE
 from napari_unetpp.config import AugmentConfig
-from napari_unetpp.data import PatchSampler, TrainingPair
+from napari_unetpp.data import PatchSampler, TrainingPair, instance_target
+from napari_unetpp.data._places import Places
 from napari_unetpp.errors import LabelsError
 
 PLAIN = AugmentConfig(
@@ -115,3 +116,70 @@ def test_nothing_labelled_is_refused():
 def test_labels_of_another_size_are_refused():
     with pytest.raises(LabelsError, match=r"\(4, 4\).*\(5, 5\)"):
         TrainingPair(np.zeros((1, 4, 4), np.float32), np.zeros((5, 5), int), "cells")
+
+
+def test_pixels_that_do_not_count_are_not_learnt_but_shape_the_target():
+    labels = np.zeros((40, 40), int)
+    labels[10:30, 10:30] = 1
+    counts = np.zeros((40, 40), bool)
+    counts[:, :20] = True
+    source = TrainingPair(np.zeros((1, 40, 40), np.float32), labels, counts=counts)
+
+    def border(labels):
+        return instance_target(labels, 1)
+
+    draws = PatchSampler([source], (40, 40), border, PLAIN, task="instances")
+    target = draws.patch(0)[1]
+    np.testing.assert_array_equal(target == IGNORE, ~counts)
+    np.testing.assert_array_equal(target[:, :20], border(labels)[:, :20])
+    assert (target[15:25, 19] == 1).all()  # the cut is no boundary
+
+
+def test_patches_are_drawn_around_what_counts():
+    labels = np.zeros((300, 300), int)
+    counts = np.zeros((300, 300), bool)
+    counts[280:, 280:] = True
+    source = TrainingPair(np.zeros((1, 300, 300), np.float32), labels, counts=counts)
+    draws = sampler([source])
+    assert all((draws.patch(k)[1] == 0).any() for k in range(20))
+
+
+def test_classes_then_images_then_places_are_drawn_evenly():
+    long_stroke = np.full((256, 256), IGNORE)
+    long_stroke[10:60, 10:60] = 0  # 2500 pixels in one place
+    long_stroke[200, 200:210] = 0  # 10 in another
+    other = np.full((256, 256), IGNORE)
+    other[5, 5] = 0
+    other[100:200, 100:200] = 1
+    places = Places(
+        [
+            TrainingPair(np.zeros((1, 256, 256), np.float32), each)
+            for each in (long_stroke, other)
+        ],
+        "classes",
+        0,
+    )
+    rng = np.random.default_rng(0)
+    drawn = [places.draw(rng) for _ in range(2000)]
+    classes = np.array([(long_stroke, other)[k][tuple(at)] for k, at in drawn])
+    of_first = [tuple(at) for k, at in drawn if k == 0]
+    assert 0.45 < np.mean(classes == 0) < 0.55
+    assert 0.45 < len(of_first) / np.sum(classes == 0) < 0.55
+    assert 0.4 < np.mean([at[0] == 200 for at in of_first]) < 0.6
+
+
+def test_the_pixel_drawn_around_is_never_hidden_by_the_rim():
+    source = pair((300, 300), labelled=(slice(150, 151), slice(150, 151)))
+    draws = sampler([source], (32, 32), rim=8)
+    assert all((draws.patch(k)[1] == 1).sum() == 1 for k in range(30))
+
+
+def test_the_edge_of_a_region_is_not_the_border_of_the_image():
+    source = pair((64, 64))
+    region = TrainingPair(
+        source.image, source.labels, border=((False, True), (True, False))
+    )
+    target = sampler([region], (64, 64), rim=3).patch(0)[1]
+    assert (target[:3] == IGNORE).all()
+    assert (target[3:, :61] == 1).all()
+    assert (target[:, 61:] == IGNORE).all()

@@ -71,6 +71,8 @@ MODEL = {
     ("settings", "message"),
     [
         ({"class_names": ("a", "b")}, "one entry for each of the 3 output channels"),
+        ({"class_colours": ("#ffffff",)}, "one colour for each of the 3"),
+        ({"class_colours": ("red", "#000000", "#123456")}, "'red' is no colour"),
         ({"class_values": (0, 1)}, "one entry for each of the 3 output channels"),
         ({"task": "instances"}, "an instance model has the classes"),
         ({"task": "semantic"}, "task"),

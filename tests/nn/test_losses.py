@@ -14,6 +14,7 @@ from napari_unetpp.nn import (
     probabilities,
     supervised_loss,
 )
+from napari_unetpp.nn._losses import dice
 
 LOSSES = {"bce_dice": bce_dice_loss, "log_cosh_dice": log_cosh_dice_loss}
 SHAPES = {"one class": (2, 1, 6, 5), "3 classes": (2, 3, 6, 5), "3-D": (2, 4, 3, 4, 5)}
@@ -181,7 +182,7 @@ def test_heads_are_weighed_as_asked(name, weights):
     shape = SHAPES["3 classes"]
     target = example(shape)[1]
     logits = [example(shape, seed)[0] for seed in (1, 2, 3)]
-    config = TrainingConfig(epochs=1, loss=name, head_weights=weights)
+    config = TrainingConfig(epochs=1, loss=name, head_weights=weights, dice="image")
 
     total, per_head = supervised_loss(
         tuple(torch.tensor(each) for each in logits), torch.tensor(target), config
@@ -211,3 +212,49 @@ def test_weights_that_do_not_fit_are_refused(weights):
 
     with pytest.raises(SettingsError, match="2 weights of at least 0 are needed"):
         supervised_loss(logits, torch.zeros(1, 4, 4, dtype=torch.int64), config)
+
+
+def test_dice_of_a_batch_is_that_of_its_images_side_by_side():
+    logits, target = (torch.as_tensor(a) for a in example((3, 3, 6, 5)))
+    pooled = log_cosh_dice_loss(logits, target, pooled="batch")
+    beside = log_cosh_dice_loss(
+        torch.cat(list(logits), 1)[None], torch.cat(list(target), 0)[None]
+    )
+    torch.testing.assert_close(pooled, beside)
+
+
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_balanced_cross_entropy_does_not_see_how_common_a_class_is(n_classes):
+    logits = torch.randn(1, n_classes, 8, 8, generator=torch.manual_seed(0))
+    logits[..., 2:, :] = logits[..., :1, :1]  # pixels that repeat the first one
+    few = torch.full((1, 8, 8), -1)
+    few[0, 0], few[0, 1] = 0, 1
+    few[0, 0, 1:] = -1
+    many = few.clone()
+    many[0, 2, :6] = 0  # like the one of class 0
+    seen = [
+        bce_dice_loss(logits, each, balanced=True) - (1 - dice(logits, each)).mean()
+        for each in (few, many)
+    ]
+    torch.testing.assert_close(seen[0], seen[1])
+
+
+def test_settings_choose_the_weights_of_classes_and_what_dice_is_pooled_over():
+    logits, target = (torch.as_tensor(a) for a in example((3, 3, 6, 5)))
+    for settings, options in (
+        ({"class_weights": "balanced", "dice": "batch"}, (True, "batch")),
+        ({"class_weights": "none", "dice": "image"}, (False, "image")),
+    ):
+        config = TrainingConfig(epochs=1, **settings)
+        wanted = bce_dice_loss(logits, target, balanced=options[0], pooled=options[1])
+        torch.testing.assert_close(
+            supervised_loss((logits,), target, config)[0], wanted
+        )
+
+
+@pytest.mark.parametrize("pooled", ["image", "batch"])
+def test_gradients_are_finite_where_nothing_is_labelled(pooled):
+    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+    target = torch.full((2, 4, 4), -1)
+    bce_dice_loss(logits, target, balanced=True, pooled=pooled).backward()
+    assert torch.isfinite(logits.grad).all()

@@ -1,5 +1,7 @@
 """All of a training run: files and arrays in, a model file out."""
 
+import resource
+
 import numpy as np
 import pytest
 import tifffile
@@ -13,9 +15,20 @@ from napari_unetpp.errors import (
     OutputError,
     OutputExistsError,
     TrainingError,
+    UnetppError,
 )
 from napari_unetpp.io import load_model_file
-from napari_unetpp.training import CheckpointSaved, TrainingFinished, train_model
+from napari_unetpp.training import (
+    CheckpointSaved,
+    EpochDone,
+    LabelsTaken,
+    Notice,
+    StepDone,
+    TrainingControl,
+    TrainingFinished,
+    read_checkpoint,
+    train_model,
+)
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingConfig(
@@ -79,7 +92,7 @@ def test_dense_labels_have_a_background():
 
 def test_few_images_are_validated_on_places():
     image, truth = squares()
-    assert "longest axis" in run([image], [truth]).record["held_out"]
+    assert "blocks" in run([image], [truth]).record["held_out"]
 
 
 def test_stacks_train_in_3d_and_pool_less_where_planes_are_far_apart(tmp_path):
@@ -123,9 +136,24 @@ def test_a_warm_start_keeps_what_fits():
     base = run([image], [truth]).model
     same = run([image], [truth], base=base)
     assert same.record["weights_kept"] == len(base.network.state_dict())
-    scribbles = run([image], [truth], base=base, task="classes")
+    painted = {0: "ground", 1: "cell", 2: "dirt"}  # none of them a class of the base
+    other = run([image], [truth], base=base, task="classes", class_names=painted)
     heads = sum(key.startswith("heads") for key in base.network.state_dict())
-    assert scribbles.record["weights_kept"] == len(base.network.state_dict()) - heads
+    assert other.record["weights_kept"] == len(base.network.state_dict()) - heads
+
+
+def test_what_a_warm_start_keeps_is_told_and_repeats_itself():
+    """What begins at random, as the first convolution of a wider base, is seeded."""
+    image, truth = squares()
+    base = run([image], [truth]).model
+    options = {"base": base, "task": "classes", "size": "base", "settings": SETTINGS}
+    first, second = (
+        list(train_model([image], [truth], CPU, **options)) for _ in range(2)
+    )
+    assert any("tensors of" in e.text for e in first if isinstance(e, Notice))
+    weights = second[-1].model.network.state_dict()
+    for name, value in first[-1].model.network.state_dict().items():
+        assert torch.equal(value, weights[name]), name
 
 
 def test_an_unfinished_run_is_not_thrown_away_and_can_be_resumed(tmp_path):
@@ -140,8 +168,11 @@ def test_an_unfinished_run_is_not_thrown_away_and_can_be_resumed(tmp_path):
     assert not output.exists()
     with pytest.raises(TrainingError, match="unfinished run"):
         run([image], [truth], settings=settings, output=output)
-    run([image], [truth], settings=settings, output=output, resume=True)
+    resumed = run([image], [truth], settings=settings, output=output, resume=True)
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+    whole = run([image], [truth], settings=settings).model.network.state_dict()
+    for name, value in resumed.model.network.state_dict().items():
+        assert torch.equal(value, whole[name]), name
 
 
 def test_outputs_are_refused_before_any_work(tmp_path):
@@ -172,7 +203,7 @@ def test_labels_that_do_not_fit_are_refused():
 def test_a_base_of_another_dimension_is_refused():
     stack, truth = squares(shape=(8, 40, 48))
     base = run([stack], [truth], spatial_dims=3).model
-    with pytest.raises(AxesError, match="3-D"):
+    with pytest.raises(UnetppError, match="3-D"):
         run([stack[0]], [truth[0]], base=base)
 
 
@@ -187,3 +218,138 @@ def test_an_image_is_left_to_learn_from():
     settings = SETTINGS.model_copy(update={"validation_fraction": 0.95})
     images, truths = zip(*pairs, strict=True)
     assert run(images, truths, settings=settings).record["n_images"] == 1
+
+
+def scribbles(*values):
+    """Return squares with a few strokes, one for each value, on each square."""
+    image, truth = squares()
+    strokes = np.zeros_like(truth)
+    for row, value in enumerate(values):
+        strokes[2 + 10 * row, 2:46] = value
+    return image, strokes
+
+
+def test_the_header_tells_classes_and_the_recipe(tmp_path):
+    image, strokes = scribbles(3, 7)
+    output = tmp_path / "m.safetensors"
+    run(
+        [image],
+        [strokes],
+        task="classes",
+        unlabelled=0,
+        output=output,
+        class_names={3: "ground", 7: "cell"},
+        class_colours={3: "#000000", 7: "#ff8800"},
+        recipe={"recipe": "train", "version": 1},
+    )
+    config = load_model_file(output).config
+    assert config.class_names == ("ground", "cell")
+    assert config.class_colours == ("#000000", "#ff8800")
+    assert config.training["recipe"] == {"recipe": "train", "version": 1}
+
+
+def test_strokes_of_a_new_class_are_learnt_and_known_to_a_resumed_run(tmp_path):
+    image, strokes = scribbles(3, 7)
+    control, output = TrainingControl(), tmp_path / "m.safetensors"
+    options = {
+        "task": "classes",
+        "unlabelled": 0,
+        "settings": SETTINGS.model_copy(update={"epochs": 3}),
+        "output": output,
+    }
+    events = train_model(
+        [image], [strokes], CPU, size="small", control=control, **options
+    )
+    next(e for e in events if isinstance(e, StepDone))
+    _, more = scribbles(3, 7, 5)
+    control.put_labels([more])
+    taken = next(e for e in events if isinstance(e, LabelsTaken))
+    assert taken.n_labelled == 3 * 44
+    said = [e.text for e in until_saved(events) if isinstance(e, Notice)]
+    assert any("class 5" in text for text in said)
+    events.close()
+    kept = read_checkpoint(tmp_path / "m.safetensors.checkpoint")
+    assert kept.config.class_values == (3, 7, 5)
+    assert kept.epoch == 2
+    _, most = scribbles(3, 7, 5, 4)
+    config = run([image], [most], resume=True, **options).model.config
+    assert config.class_values == (3, 7, 5, 4)
+    assert config.class_names == ("class 3", "class 7", "class 5", "class 4")
+
+
+def until_saved(events):
+    seen = []
+    for event in events:
+        seen.append(event)
+        if isinstance(event, CheckpointSaved):
+            break
+    return seen
+
+
+def test_erased_labels_are_no_error():
+    image, strokes = scribbles(3, 7)
+    control = TrainingControl()
+    events = train_model(
+        [image],
+        [strokes],
+        CPU,
+        size="small",
+        task="classes",
+        unlabelled=0,
+        settings=SETTINGS.model_copy(update={"epochs": 2}),
+        control=control,
+    )
+    next(e for e in events if isinstance(e, StepDone))
+    control.put_labels([np.zeros_like(strokes)])
+    rest = list(events)
+    said = [e.text for e in rest if isinstance(e, Notice)]
+    assert any("no labelled pixel" in text for text in said)
+    assert sum(isinstance(e, EpochDone) for e in rest) == 2
+
+
+def test_a_place_that_was_learnt_is_never_held_out_by_a_resumed_run(tmp_path):
+    images, strokes = zip(*(squares(k, (200, 240)) for k in range(2)), strict=True)
+    options = {
+        "settings": SETTINGS.model_copy(update={"epochs": 2}),
+        "output": tmp_path / "m.safetensors",
+    }
+    events = train_model(images, strokes, CPU, size="small", **options)
+    until_saved(events)
+    events.close()
+    path = tmp_path / "m.safetensors.checkpoint"
+    before = read_checkpoint(path).sides
+    assert set(before.values()) == {True, False}
+    more = [np.where(label == 0, np.roll(label, 90, 1), label) for label in strokes]
+    events = train_model(images, more, CPU, size="small", resume=True, **options)
+    until_saved(events)
+    events.close()
+    after = read_checkpoint(path).sides
+    assert {place: after[place] for place in before} == before
+
+
+def test_a_model_that_cannot_be_written_leaves_a_run_that_can_go_on(tmp_path):
+    image, truth = squares()
+    output = tmp_path / "m.safetensors"
+    events = train_model(
+        [image], [truth], CPU, size="small", settings=SETTINGS, output=output
+    )
+    until_saved(events)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**12, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"no room.*kept in m.*--resume"):
+            list(events)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors.checkpoint"]
+    *rest, _ = train_model(
+        [image],
+        [truth],
+        CPU,
+        size="small",
+        settings=SETTINGS,
+        output=output,
+        resume=True,
+    )
+    assert not any(isinstance(e, StepDone) for e in rest)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]

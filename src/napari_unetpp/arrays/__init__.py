@@ -16,6 +16,7 @@ from napari_unetpp.arrays._intensity import (
     normalise,
     working_dtype,
 )
+from napari_unetpp.arrays._label_meaning import LabelMeaning, guess_meaning
 from napari_unetpp.arrays._labels import (
     IGNORE,
     LabelRule,
@@ -23,6 +24,7 @@ from napari_unetpp.arrays._labels import (
     check_labels,
     from_class_index,
     infer_rule,
+    known_class_index,
     label_dtype,
     labelled_mask,
     to_class_index,
@@ -34,14 +36,17 @@ __all__ = [
     "Canonical",
     "Image",
     "IntensityRange",
+    "LabelMeaning",
     "LabelRule",
     "align_labels",
     "canonical",
     "check_labels",
     "from_class_index",
     "guess_axes",
+    "guess_meaning",
     "infer_rule",
     "intensity_range",
+    "known_class_index",
     "label_dtype",
     "labelled_mask",
     "looks_rgb",

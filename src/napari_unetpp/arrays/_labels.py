@@ -11,6 +11,7 @@ classes       0            not labelled yet (scribbles in a viewer)
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from napari_unetpp.config import INSTANCE_CLASSES
 from napari_unetpp.errors import LabelsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -34,6 +35,8 @@ IGNORE = -1
 
 _BACKGROUND = 0
 _MAX_CLASSES = 256
+_SLAB = 1 << 24
+"""Pixels of labels that are looked at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ class LabelRule:
 
     class_values: tuple[int, ...]
     unlabelled: int | None
+
+
+def slabs(labels: LazyArray) -> Iterator[LabelArray]:
+    """Yield labels in pieces along the first axis, so that few are in memory."""
+    row = max(1, math.prod(labels.shape[1:]))
+    step = max(1, _SLAB // row)
+    for start in range(0, labels.shape[0], step):
+        yield np.asarray(labels[start : start + step])
 
 
 def infer_rule(
@@ -74,7 +85,8 @@ def infer_rule(
     """
     found: set[int] = set()
     for one in labels:
-        found.update(int(value) for value in np.unique(np.asarray(one)))
+        for slab in slabs(one):
+            found.update(int(value) for value in np.unique(slab))
     found.discard(unlabelled)
     if task == "instances":
         if unlabelled == _BACKGROUND:
@@ -92,8 +104,9 @@ def infer_rule(
         shown = ", ".join(map(str, sorted(found)[:8])) or "none"
         raise LabelsError(
             f"the labels hold {len(found)} classes ({shown}); a class model needs 2 to"
-            f" {_MAX_CLASSES}: paint every class, background too, or train on instances"
-            " if each object has a number of its own"
+            f" {_MAX_CLASSES}: paint every class, background too, say that 0 is"
+            " background if it is, or train on instances if each object has a number of"
+            " its own"
         )
     return LabelRule(tuple(sorted(found)), unlabelled)
 
@@ -129,20 +142,29 @@ def to_class_index(
     LabelsError
         If a value is none of the classes.
     """
+    index = known_class_index(labels, rule)
+    stray = labelled_mask(labels, rule) & (index == IGNORE)
+    if stray.any():
+        raise LabelsError(
+            f"{name}: label value {np.asarray(labels)[stray][0]} is none of the classes"
+            f" {rule.class_values}; repaint these pixels, or say that the value is not"
+            " labelled"
+        )
+    return index.astype(np.int64)
+
+
+def known_class_index(labels: LabelArray, rule: LabelRule) -> npt.NDArray[np.int16]:
+    """Return the class index of every pixel, `IGNORE` where it has no class.
+
+    Unlike `to_class_index` it takes values that are no class for not labelled.
+    """
     values = np.asarray(rule.class_values, np.int64)
     rank = np.argsort(values)
     wide = np.asarray(labels).astype(np.int64)
     place = np.searchsorted(values, wide, sorter=rank).clip(max=len(values) - 1)
-    index = rank[place].astype(np.int64)
-    labelled = labelled_mask(wide, rule)
-    stray = labelled & (values[index] != wide)
-    if stray.any():
-        raise LabelsError(
-            f"{name}: label value {wide[stray][0]} is none of the classes"
-            f" {rule.class_values}; repaint these pixels, or say that the value is not"
-            " labelled"
-        )
-    return np.where(labelled, index, IGNORE)
+    index = rank[place]
+    known = labelled_mask(wide, rule) & (values[index] == wide)
+    return np.where(known, index, IGNORE).astype(np.int16)
 
 
 def from_class_index(
@@ -227,7 +249,7 @@ def check_labels(labels: LazyArray, shape: Sequence[int], name: str = "labels") 
             f" {tuple(shape)}; give one label for each pixel, in the same order of axes"
         )
     if labels.dtype.kind == "i":
-        lowest = int(np.asarray(labels[...]).min())
+        lowest = min(int(slab.min()) for slab in slabs(labels))
         if lowest < 0:
             raise LabelsError(
                 f"{name} hold the value {lowest}; labels are 0 or more, shift them"

@@ -12,6 +12,8 @@ import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from napari_unetpp._types import FloatArray, LabelArray
     from napari_unetpp.config import AugmentConfig
 
@@ -20,15 +22,20 @@ _GAMMA_SHARE = 0.5
 
 
 def resize(
-    image: FloatArray, labels: LabelArray, size: tuple[int, ...]
-) -> tuple[FloatArray, LabelArray]:
-    """Resample an image (C, *S) linearly and its labels (*S) by nearest neighbour."""
+    image: FloatArray,
+    labels: LabelArray,
+    counts: npt.NDArray[np.bool_] | None,
+    size: tuple[int, ...],
+) -> tuple[FloatArray, LabelArray, npt.NDArray[np.bool_] | None]:
+    """Resample an image (C, *S) linearly, labels and mask (*S) by nearest neighbour."""
     if labels.shape == size:
-        return image, labels
+        return image, labels, counts
     zoom = [new / old for new, old in zip(size, labels.shape, strict=True)]
     resized = ndimage.zoom(image, [1, *zoom], order=1, mode="nearest", grid_mode=True)
     relabelled = ndimage.zoom(labels, zoom, order=0, mode="nearest", grid_mode=True)
-    return resized.astype(np.float32, copy=False), relabelled
+    if counts is not None:
+        counts = ndimage.zoom(counts, zoom, order=0, mode="nearest", grid_mode=True)
+    return resized.astype(np.float32, copy=False), relabelled, counts
 
 
 def turn(

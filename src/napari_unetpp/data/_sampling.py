@@ -1,4 +1,4 @@
-"""Training patches, taken where labels are and evenly over images and classes."""
+"""Training patches, taken where labels are and evenly over classes and places."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from napari_unetpp._types import slices
 from napari_unetpp.arrays import IGNORE
 from napari_unetpp.data._augment import recolour, resize, turn
+from napari_unetpp.data._places import Places
 from napari_unetpp.errors import LabelsError
 
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from napari_unetpp._types import Box, FloatArray, LabelArray
     from napari_unetpp.config import AugmentConfig, Task
 
-_PLACES = 4096
-"""Places remembered for each image and class: a bound on memory, not on variety."""
+_MOST_RIM = {2: 4, 3: 8}
+"""The rim takes at most this part of a patch's edge on each side, by dimension: less in
+3-D, where a rim of a quarter would leave an eighth of the patch to learn from."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPair:
-    """One labelled image, normalised, in memory.
+    """One labelled image or a part of one, normalised, in memory.
 
     Attributes
     ----------
@@ -38,12 +40,20 @@ class TrainingPair:
         Where it came from, for messages.
     weight : float
         How often it is drawn, relative to the others.
+    counts : ndarray of bool, optional
+        Shape (*S): where labels count; elsewhere they only say what lies beside them,
+        so that an object which is cut by a place has its own boundary and no other.
+    border : tuple of pairs of bool, optional
+        For each spatial axis whether its first and last side are the image's own
+        border; ``None`` if all are.
     """
 
     image: FloatArray
     labels: LabelArray
     name: str = ""
     weight: float = 1.0
+    counts: npt.NDArray[np.bool_] | None = None
+    border: tuple[tuple[bool, bool], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.image.shape[1:] != self.labels.shape:
@@ -92,13 +102,7 @@ class PatchSampler:
         self._augment = augment
         self._rim = rim
         self._seed = seed
-        self._places = [_places(pair, task, seed) for pair in self._pairs]
-        weights = np.array(
-            [pair.weight * bool(p) for pair, p in zip(pairs, self._places, strict=True)]
-        )
-        if weights.sum() == 0:
-            raise LabelsError("no labelled pixel in any image: label some first")
-        self._chances = weights / weights.sum()
+        self._places = Places(self._pairs, task, seed)
 
     def batch(self, index: int, n: int) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         """Return patches (n, C, *S) and class indices (n, *S) of step `index`."""
@@ -109,39 +113,40 @@ class PatchSampler:
     def patch(self, index: int) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         """Return patch `index` (C, *S) and its class indices (*S)."""
         rng = np.random.default_rng([self._seed, index])
-        which = int(rng.choice(len(self._pairs), p=self._chances))
+        which, centre = self._places.draw(rng)
         pair = self._pairs[which]
         scale = float(np.exp(rng.uniform(*np.log(self._augment.scale))))
-        box = self._place(pair.labels.shape, self._places[which], scale, rng)
-        image, labels = resize(
-            pair.image[(slice(None), *slices(box))],
-            pair.labels[slices(box)],
+        box = self._around(centre, pair.labels.shape, scale, rng)
+        index_ = slices(box)
+        image, labels, counts = resize(
+            pair.image[(slice(None), *index_)],
+            pair.labels[index_],
+            None if pair.counts is None else pair.counts[index_],
             self._zoomed(box, scale),
         )
-        at_border = [
-            (start == 0, stop == n)
-            for (start, stop), n in zip(box, pair.labels.shape, strict=True)
-        ]
-        target = self._mask_rim(self._target(labels), at_border)
+        target = np.array(self._target(labels))  # a copy: it may be the labels' own
+        if counts is not None:
+            target[~counts] = IGNORE
+        self._mask_rim(target, _at_border(box, pair))
         image, target = _fill(image, target, self._size)
         turned, truth = turn(image, target, self._augment, rng)
         return recolour(turned, self._augment, rng), np.ascontiguousarray(truth)
 
-    def _place(
+    def _around(
         self,
+        centre: npt.NDArray[np.int64],
         shape: tuple[int, ...],
-        places: list[npt.NDArray[np.int64]],
         scale: float,
         rng: np.random.Generator,
     ) -> Box:
-        """Return a box around a labelled pixel of a random class."""
-        of_class = places[rng.integers(len(places))]
-        centre = of_class[rng.integers(len(of_class))]
+        """Return a box around a pixel, which lies off its rim where it can."""
         box = []
         for n, size, at in zip(shape, self._size, centre, strict=True):
             edge = min(n, max(1, round(size / scale)))
-            # Any offset that keeps the pixel inside: centring would favour middles.
-            low, high = max(0, at - edge + 1), min(at, n - edge)
+            rim = min(round(self._rim / scale), edge // _MOST_RIM[len(shape)])
+            # Any offset that learns the pixel: centring would favour middles.
+            low = min(max(0, int(at) - edge + 1 + rim), n - edge)
+            high = max(min(int(at) - rim, n - edge), 0)
             start = int(rng.integers(low, high + 1))
             box.append((start, start + edge))
         return tuple(box)
@@ -154,33 +159,28 @@ class PatchSampler:
         )
 
     def _mask_rim(
-        self, target: npt.NDArray[np.int64], at_border: list[tuple[bool, bool]]
-    ) -> npt.NDArray[np.int64]:
+        self,
+        target: npt.NDArray[np.int64],
+        at_border: Sequence[tuple[bool, bool]],
+    ) -> None:
         """Ignore the rim on every side that is not the image's own border."""
-        target = target.copy()  # it may be a view of the labels themselves
         for axis, (first, last) in enumerate(at_border):
-            rim = min(self._rim, target.shape[axis] // 4)
+            rim = min(self._rim, target.shape[axis] // _MOST_RIM[target.ndim])
             view = np.moveaxis(target, axis, 0)
             if not first:
                 view[:rim] = IGNORE
             if not last:
                 view[view.shape[0] - rim :] = IGNORE
-        return target
 
 
-def _places(pair: TrainingPair, task: Task, seed: int) -> list[npt.NDArray[np.int64]]:
-    """Return coordinates (n, S) of labelled pixels for each class that is present.
-
-    Objects count as one class, background as another.
-    """
-    rng = np.random.default_rng(seed)
-    found = []
-    kinds = np.sign(pair.labels) if task == "instances" else pair.labels
-    for value in np.unique(kinds[kinds >= 0]):
-        flat = np.flatnonzero(kinds == value)
-        some = rng.choice(flat, min(_PLACES, flat.size), replace=False)
-        found.append(np.stack(np.unravel_index(some, kinds.shape), axis=1))
-    return found
+def _at_border(box: Box, pair: TrainingPair) -> list[tuple[bool, bool]]:
+    """Return which sides of a box lie at the border of the image itself."""
+    shape = pair.labels.shape
+    own = pair.border or ((True, True),) * len(shape)
+    return [
+        (start == 0 and first, stop == n and last)
+        for (start, stop), n, (first, last) in zip(box, shape, own, strict=True)
+    ]
 
 
 def _fill(

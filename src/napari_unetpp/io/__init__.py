@@ -26,6 +26,12 @@ from napari_unetpp.io._publish import (
     publish,
     read_fingerprint,
 )
+from napari_unetpp.io._recipe_file import (
+    check_recipe_path,
+    load_recipe,
+    recipe_text,
+    save_recipe,
+)
 from napari_unetpp.io._result import OutputKind, Result
 from napari_unetpp.io._result_layout import ResultLayout
 from napari_unetpp.io._result_store import ResultStore
@@ -47,17 +53,21 @@ __all__ = [
     "bundled_models",
     "check_model_path",
     "check_outputs",
+    "check_recipe_path",
     "choose_format",
     "image_range",
     "labels_beside",
     "load_model_file",
+    "load_recipe",
     "ome_zarr_version",
     "output_paths",
     "publish",
     "read_fingerprint",
     "read_image",
     "read_labels",
+    "recipe_text",
     "sample_intensities",
     "save_model",
+    "save_recipe",
     "stem",
 ]

@@ -2,14 +2,15 @@
 
 The paper's hybrid loss (Zhou et al., DLMIA 2018, Eq. 2) joins cross entropy and Dice;
 here it is ``0.5 * cross entropy + (1 - Dice)``, which has the same gradient as the
-authors' ``0.5 * BCE - Dice`` and a minimum of 0. Dice is taken per image and class.
+authors' ``0.5 * BCE - Dice`` and a minimum of 0. Dice is taken per class, over each
+image or over the batch: where few pixels are labelled, an image has few of each class.
 The log-cosh form follows Jadon (arXiv 2006.14822).
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch.nn import functional as F
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_unetpp.config import TrainingConfig
+
+_MAX_CLASS_WEIGHT = 10.0
+"""Bound on how much more a pixel of a rare class counts, against noise of a few."""
 
 _SMOOTH = 1.0
 """Pixels added to both sides of Dice, so that an empty class has a gradient."""
@@ -35,7 +39,7 @@ def probabilities(logits: Tensor) -> Tensor:
     return torch.softmax(logits, dim=1)
 
 
-def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, target: Tensor, *, balanced: bool = False) -> Tensor:
     """Return the mean cross entropy over the pixels that are not ignored.
 
     Parameters
@@ -44,26 +48,40 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
         Shape (N, K, *S); K = 1 is binary cross entropy.
     target : Tensor
         Class index of shape (N, *S), -1 where a pixel is ignored.
+    balanced : bool
+        Whether all classes of the batch count alike, however many pixels they have.
 
     Returns
     -------
     Tensor
         A float32 scalar; 0 when every pixel is ignored.
     """
-    valid = target >= 0
     logits = logits.float()
     if logits.shape[1] == 1:
         truth = target.clamp(min=0).float()
         each = F.binary_cross_entropy_with_logits(logits[:, 0], truth, reduction="none")
     else:
         each = F.cross_entropy(logits, target.clamp(min=0), reduction="none")
-    return (each * valid).sum() / valid.sum().clamp(min=1)
+    weight = (target >= 0).float()
+    if balanced:
+        weight = weight * _rarity(target, max(2, logits.shape[1]))
+    return (each * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
-def dice(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the soft Dice coefficient of every image and class, shape (N, K).
+def _rarity(target: Tensor, n_classes: int) -> Tensor:
+    """Return the weight of every pixel, inverse to how common its class is."""
+    counts = torch.bincount(target[target >= 0], minlength=n_classes).float()
+    weights = counts.max().clamp(min=1) / counts.clamp(min=1)
+    return weights.clamp(max=_MAX_CLASS_WEIGHT)[target.clamp(min=0)]
 
-    ``(2 sum(p y) + 1) / (sum(p) + sum(y) + 1)`` over the pixels not ignored.
+
+def dice(
+    logits: Tensor, target: Tensor, pooled: Literal["image", "batch"] = "image"
+) -> Tensor:
+    """Return the soft Dice coefficient of every class, shape (N, K).
+
+    ``(2 sum(p y) + 1) / (sum(p) + sum(y) + 1)`` over the pixels not ignored, of each
+    image, or with ``"batch"`` of all of them, which gives the shape (1, K).
     """
     n_classes = logits.shape[1]
     valid = (target >= 0).unsqueeze(1).float()  # (N, 1, *S)
@@ -75,21 +93,29 @@ def dice(logits: Tensor, target: Tensor) -> Tensor:
     axes = tuple(range(2, logits.ndim))
     both = (predicted * truth).sum(axes)
     total = predicted.sum(axes) + truth.sum(axes)
+    if pooled == "batch":
+        both, total = both.sum(0, keepdim=True), total.sum(0, keepdim=True)
     return (2 * both + _SMOOTH) / (total + _SMOOTH)
 
 
-def bce_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+def bce_dice_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    balanced: bool = False,
+    pooled: Literal["image", "batch"] = "image",
+) -> Tensor:
     """Return ``0.5 * cross entropy + (1 - Dice)``, Dice averaged over (N, K)."""
-    return 0.5 * cross_entropy(logits, target) + (1 - dice(logits, target)).mean()
+    distance = 1 - dice(logits, target, pooled)
+    return 0.5 * cross_entropy(logits, target, balanced=balanced) + distance.mean()
 
 
-def log_cosh_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+def log_cosh_dice_loss(
+    logits: Tensor, target: Tensor, *, pooled: Literal["image", "batch"] = "image"
+) -> Tensor:
     """Return the mean of ``log cosh (1 - Dice)`` in the form that cannot overflow."""
-    distance = 1 - dice(logits, target)
+    distance = 1 - dice(logits, target, pooled)
     return (distance + F.softplus(-2 * distance) - math.log(2)).mean()
-
-
-_LOSSES = {"bce_dice": bce_dice_loss, "log_cosh_dice": log_cosh_dice_loss}
 
 
 def supervised_loss(
@@ -124,6 +150,13 @@ def supervised_loss(
             f"head_weights={weights}: {len(logits)} weights of at least 0 are needed,"
             " not all 0, head 1 first; leave them out to weigh all heads alike"
         )
-    per_head = tuple(_LOSSES[config.loss](each, target) for each in logits)
+    per_head = tuple(_of_head(each, target, config) for each in logits)
     weighted = [w * loss for w, loss in zip(weights, per_head, strict=True)]
     return torch.stack(weighted).sum() / sum(weights), per_head
+
+
+def _of_head(logits: Tensor, target: Tensor, config: TrainingConfig) -> Tensor:
+    if config.loss == "log_cosh_dice":  # no cross entropy in it, so nothing to balance
+        return log_cosh_dice_loss(logits, target, pooled=config.dice)
+    balanced = config.class_weights == "balanced"
+    return bce_dice_loss(logits, target, balanced=balanced, pooled=config.dice)

@@ -1,12 +1,18 @@
 """Fitting a model to labelled images, as a stream of events."""
 
+from napari_unetpp.training._checkpoint import Checkpoint, read_checkpoint
+from napari_unetpp.training._control import TrainingControl
 from napari_unetpp.training._events import (
     CheckpointSaved,
     EpochDone,
+    LabelsTaken,
+    Notice,
+    Paused,
     StepDone,
     TrainingEvent,
     TrainingFinished,
     TrainingStarted,
+    Validating,
 )
 from napari_unetpp.training._loop import TrainingData, fit
 from napari_unetpp.training._prepare import WIDTHS, Size
@@ -14,14 +20,21 @@ from napari_unetpp.training._train import train_model
 
 __all__ = [
     "WIDTHS",
+    "Checkpoint",
     "CheckpointSaved",
     "EpochDone",
+    "LabelsTaken",
+    "Notice",
+    "Paused",
     "Size",
     "StepDone",
+    "TrainingControl",
     "TrainingData",
     "TrainingEvent",
     "TrainingFinished",
     "TrainingStarted",
+    "Validating",
     "fit",
+    "read_checkpoint",
     "train_model",
 ]

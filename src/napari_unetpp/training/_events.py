@@ -25,7 +25,37 @@ class TrainingStarted:
     device: str
     precision: str
     n_parameters: int
+    live: Model
+    """The averaged network while it learns: the same object all along, in evaluation
+    mode. Only the thread that drives the generator may use it, between two events, and
+    may not change it. When it has to be rebuilt, another `TrainingStarted` follows."""
     epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the user should know; training goes on."""
+
+    run_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Training rests; told again and again, so that a closed generator is noticed."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsTaken:
+    """New labels are learnt from now on."""
+
+    run_id: str
+    epoch: int
+    """The first epoch that learns from them."""
+    n_labelled: int
+    """Labelled pixels, learnt and held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +73,15 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Validating:
+    """Validation goes on; told about twice a second, so that it can be watched."""
+
+    run_id: str
+    done: int
+    n_pieces: int
+
+
+@dataclass(frozen=True, slots=True)
 class EpochDone:
     """The end of an epoch, after validation."""
 
@@ -57,6 +96,8 @@ class EpochDone:
     """IoU of the mean of the heads; ``None`` without validation."""
     best: bool
     """Whether this is the best model so far."""
+    seconds_total: float
+    """Time spent training so far, pauses left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +116,18 @@ class TrainingFinished:
     model: Model
     record: dict[str, JsonValue]
     """What is kept in the header of the model: data, settings, scores."""
+    stopped: bool = False
+    """Whether the user ended it before its budget was used up."""
 
 
 TrainingEvent = (
-    TrainingStarted | StepDone | EpochDone | CheckpointSaved | TrainingFinished
+    TrainingStarted
+    | Notice
+    | Paused
+    | LabelsTaken
+    | StepDone
+    | Validating
+    | EpochDone
+    | CheckpointSaved
+    | TrainingFinished
 )

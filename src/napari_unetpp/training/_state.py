@@ -1,26 +1,44 @@
-"""What changes during a run, and how it survives a crash."""
+"""What changes during a run."""
 
 from __future__ import annotations
 
 import copy
-import pickle
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.optim.swa_utils import AveragedModel
 
 from napari_unetpp.errors import TrainingError
-from napari_unetpp.io._disk import beside
+from napari_unetpp.training._recovery import is_out_of_memory
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from torch import Tensor
 
     from napari_unetpp.config import TrainingConfig
-    from napari_unetpp.nn import Network
+    from napari_unetpp.nn import Model, Network
+
+_NUMBERS = (
+    "step",
+    "drawn",
+    "epoch",
+    "losses",
+    "epoch_began",
+    "seconds",
+    "best_score",
+    "best_epoch",
+    "fresh_epoch",
+    "rate_factor",
+    "setbacks",
+    "history",
+)
+"""What is kept beside the tensors."""
+
+_GOES_BACK = ("step", "epoch", "losses")
+"""Of these, what a step back to an earlier state takes back."""
 
 
 @dataclass(slots=True)
@@ -31,13 +49,24 @@ class TrainingState:
     averaged: AveragedModel
     optimiser: torch.optim.Optimizer
     step: int = 0
+    drawn: int = 0
+    """Batches learnt from; unlike `step` it never goes back, so that a training that
+    steps back sees other patches."""
     epoch: int = 0
+    losses: list[float] = field(default_factory=list)
+    """Loss of every step of the epoch under way."""
+    epoch_began: float = 0.0
+    """Value of `seconds` when the epoch under way began."""
     seconds: float = 0.0
     best_score: float = float("-inf")
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
+    fresh_epoch: int = 0
+    """Epochs done when labels last changed: patience counts from there."""
+    rate_factor: float = 1.0
+    setbacks: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
-    _resumed_at: float = field(default_factory=time.monotonic)
+    _moving_since: float | None = field(default_factory=time.monotonic)
     _seconds_before: float = 0.0
 
     @classmethod
@@ -51,6 +80,7 @@ class TrainingState:
         averaged = AveragedModel(
             trained, avg_fn=_moving_average(config.ema), use_buffers=True
         )
+        averaged.eval()
         optimiser = torch.optim.AdamW(
             trained.parameters(),
             lr=config.learning_rate,
@@ -65,97 +95,114 @@ class TrainingState:
 
     def tick(self) -> float:
         """Update and return the seconds spent in training so far."""
-        self.seconds = self._seconds_before + time.monotonic() - self._resumed_at
+        moved = 0.0
+        if self._moving_since is not None:
+            moved = time.monotonic() - self._moving_since
+        self.seconds = self._seconds_before + moved
         return self.seconds
+
+    def stand_still(self) -> None:
+        """Stop the clock."""
+        self._seconds_before, self._moving_since = self.tick(), None
+
+    def move_on(self) -> None:
+        """Let the clock go on if it stands still."""
+        if self._moving_since is None:
+            self._moving_since = time.monotonic()
 
     def keep_if_better(self, score: float) -> bool:
         """Remember the averaged weights if `score` is the best so far."""
-        if score <= self.best_score:
+        if self.best_weights and not score > self.best_score:
             return False
-        self.best_score, self.best_epoch = score, self.epoch
-        self.best_weights = {
-            name: value.detach().cpu().clone()
-            for name, value in self.smooth.state_dict().items()
-        }
+        self.keep(score)
         return True
 
-    def save(self, path: Path, fingerprint: str) -> None:
-        """Write the state beside its place, then rename.
+    def keep(self, score: float) -> None:
+        """Remember the averaged weights, whose score this is."""
+        self.best_score, self.best_epoch = score, self.epoch
+        self.best_weights = _on_cpu(self.smooth.state_dict())
 
-        Raises
-        ------
-        OutputError
-            If it cannot be written; the last checkpoint, if there is one, is kept.
-        """
-        content = {
-            "fingerprint": fingerprint,
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the learning state in main memory, for `step_back`."""
+        return {
+            **_on_cpu(self._learnt()),
+            **copy.deepcopy({name: getattr(self, name) for name in _GOES_BACK}),
+        }
+
+    def step_back(self, earlier: Mapping[str, Any]) -> None:
+        """Become what `snapshot` returned, but for time, history and the best."""
+        # The optimiser keeps the tensors it is handed and changes them in place.
+        self._become(copy.deepcopy(dict(earlier)))
+        for name in _GOES_BACK:
+            setattr(self, name, copy.copy(earlier[name]))
+
+    def content(self) -> dict[str, Any]:
+        """Return all of the state, tensors and plain values, as it is written."""
+        return {
+            **self._learnt(),
             "best_weights": self.best_weights,
             "numbers": {name: getattr(self, name) for name in _NUMBERS},
         }
-        cure = "free space and start again"
-        if path.exists():
-            cure = (
-                "the last checkpoint is kept: free space and go on with it"
-                " (resume=True, --resume)"
-            )
-        with beside(path, cure) as part, part.open("wb") as file:
-            _write(content, file)
 
-    def load(self, path: Path, fingerprint: str) -> None:
-        """Go on from a state that `save` wrote for the same run.
+    def load(self, content: Mapping[str, Any]) -> None:
+        """Become what `content` has returned; the clock goes on from there.
 
         Raises
         ------
-        TrainingError
-            If the checkpoint is of another run or damaged.
+        LookupError, RuntimeError, ValueError
+            If it is of another network or no such content.
         """
-        try:
-            # weights_only: tensors and plain values, never code.
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            of_run = content["fingerprint"]
-        except _DAMAGE as error:
-            raise TrainingError(
-                f"{path}: the checkpoint is damaged; delete it and start anew"
-            ) from error
-        if of_run != fingerprint:
-            raise TrainingError(
-                f"{path}: the checkpoint belongs to a run with other images, labels or"
-                " settings; repeat the command it was made with, or delete it"
-            )
+        numbers = {name: content["numbers"][name] for name in _NUMBERS}
+        self._become(content)
+        self.best_weights = content["best_weights"]
+        for name, value in numbers.items():
+            setattr(self, name, value)
+        self._seconds_before, self._moving_since = self.seconds, time.monotonic()
+
+    def _learnt(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def _become(self, content: Mapping[str, Any]) -> None:
         self.network.load_state_dict(content["network"])
         self.averaged.load_state_dict(content["averaged"])
         self.optimiser.load_state_dict(content["optimiser"])
-        self.best_weights = content["best_weights"]
-        for name, value in content["numbers"].items():
-            setattr(self, name, value)
-        self._seconds_before, self._resumed_at = self.seconds, time.monotonic()
 
 
-_DAMAGE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-)
-"""What torch raises, or we, when a file is no checkpoint of ours."""
+def new_state(
+    model: Model, config: TrainingConfig, device: torch.device
+) -> TrainingState:
+    """Return the state at step 0.
 
-_NUMBERS = ("step", "epoch", "seconds", "best_score", "best_epoch", "history")
-
-
-def _write(content: dict[str, Any], file: BinaryIO) -> None:
-    """Write as torch does, but raise what stopped it, which torch hides."""
+    Raises
+    ------
+    TrainingError
+        If it does not fit into the memory of the device.
+    """
     try:
-        torch.save(content, file)
-    except RuntimeError as error:  # from closing an archive that is incomplete
-        if isinstance(error.__context__, OSError | KeyboardInterrupt):
-            raise error.__context__ from None
-        raise
+        return TrainingState.new(model.network, config, device)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"not enough memory on {device} for a network of {model.n_parameters:,}"
+            " weights, which training needs five times: train a smaller one (size),"
+            " close other programs, or train on another device"
+        ) from error
+
+
+def _on_cpu(value: Any) -> Any:
+    """Return a deep copy of nested values with all tensors in main memory."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().clone()
+    if isinstance(value, dict):
+        return {name: _on_cpu(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_on_cpu(each) for each in value]
+    return value
 
 
 def _moving_average(decay: float) -> Any:

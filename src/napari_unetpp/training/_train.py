@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
-from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from napari_unetpp.arrays import infer_rule
-from napari_unetpp.errors import LabelsError, TrainingError
+import torch
+
+from napari_unetpp.arrays import LabelRule, infer_rule
+from napari_unetpp.errors import LabelsError, OutputError, TrainingError
 from napari_unetpp.io import as_image, check_model_path, read_labels, save_model
+from napari_unetpp.training._checkpoint import read_checkpoint
 from napari_unetpp.training._events import TrainingFinished
 from napari_unetpp.training._loop import fit
-from napari_unetpp.training._prepare import (
-    LabelledImage,
-    make_pairs,
-    new_model,
-    split,
-    warm_start,
-)
+from napari_unetpp.training._prepare import LabelledImage, new_model
+from napari_unetpp.training._relabelling import Relabelling
+from napari_unetpp.training._warm_start import warm_start
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
-    import torch
     from pydantic import JsonValue
 
     from napari_unetpp.config import Nonfinite, Task, TrainingConfig
     from napari_unetpp.nn import Model
+    from napari_unetpp.training._checkpoint import Checkpoint
+    from napari_unetpp.training._control import TrainingControl
     from napari_unetpp.training._events import TrainingEvent
     from napari_unetpp.training._prepare import Size
 
-_DEFAULTS = {2: {"patch": 256, "batch": 8}, 3: {"patch": 64, "batch": 2}}
-"""Patches that a graphics card of 8 GB, or a patient CPU, trains the base size with."""
+_DEFAULTS = {2: {"patch": 128, "batch": 4}, 3: {"patch": 48, "batch": 2}}
+"""Small steps, of which a CPU makes many: a first answer comes within a minute."""
 
 
 def train_model(
@@ -52,8 +51,24 @@ def train_model(
     output: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    control: TrainingControl | None = None,
+    class_names: Mapping[int, str] | None = None,
+    class_colours: Mapping[int, str] | None = None,
+    recipe: Mapping[str, JsonValue] | None = None,
 ) -> Generator[TrainingEvent, None, Model]:
     """Train on labelled images and write the model; see `napari_unetpp.train`.
+
+    Parameters
+    ----------
+    control : TrainingControl, optional
+        How another thread pauses or stops the run, or hands over new labels.
+    class_names, class_colours : mapping of int to str, optional
+        Name and "#rrggbb" of the classes by label value.
+    recipe : mapping, optional
+        Kept in the checkpoint and in the header of the model.
+    images, labels, device, base, task, unlabelled, size, spatial_dims, settings, \
+    axes, channel, nonfinite, output, resume, overwrite
+        As in `napari_unetpp.training`, with the device and the base at hand.
 
     Yields
     ------
@@ -64,58 +79,181 @@ def train_model(
     -------
     Model
         The best one.
+
+    Raises
+    ------
+    InputError, TrainingError, OutputError
+        As `napari_unetpp.train` does. Where the model cannot be written at last, the
+        checkpoint stays, and the run can be resumed.
     """
-    path, checkpoint = _outputs(output, resume=resume, overwrite=overwrite)
+    files = _Files.at(output, resume=resume, overwrite=overwrite)
+    saved = files.saved() if resume else None
     items = _items(images, labels, axes, channel)
-    rule = infer_rule([item.labels.data for item in items], task, unlabelled)
+    start = _start(
+        items,
+        saved,
+        base,
+        settings,
+        task=task,
+        unlabelled=unlabelled,
+        size=size,
+        spatial_dims=spatial_dims,
+        nonfinite=nonfinite,
+        name=files.model.stem if files.model else "model",
+        class_names=_known_names(saved) | dict(class_names or {}),
+        class_colours=class_colours or {},
+    )
+    return (yield from _trained(start, device, files, saved, control, recipe))
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The model file and its checkpoint, if anything is written."""
+
+    model: Path | None = None
+    checkpoint: Path | None = None
+    overwrite: bool = False
+
+    @classmethod
+    def at(cls, output: str | Path | None, *, resume: bool, overwrite: bool) -> _Files:
+        """Return the files of a run; places that cannot be used are refused here."""
+        if output is None:
+            if resume:
+                raise TrainingError(
+                    "resume needs output: the checkpoint lies beside the model file"
+                )
+            return cls()
+        path = check_model_path(output, overwrite=overwrite)
+        checkpoint = path.with_name(f"{path.name}.checkpoint")
+        if checkpoint.exists() and not (resume or overwrite):
+            raise TrainingError(
+                f"{checkpoint} holds an unfinished run; go on with it (resume=True,"
+                " --resume), or start anew (overwrite=True, --overwrite)"
+            )
+        return cls(path, checkpoint, overwrite)
+
+    def saved(self) -> Checkpoint | None:
+        """Return the unfinished run, if there is one."""
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return None
+        return read_checkpoint(self.checkpoint)
+
+    def write(self, model: Model) -> None:
+        """Write the model; where that fails, say that the run can go on."""
+        if self.model is None:
+            return
+        try:
+            save_model(model, self.model, overwrite=self.overwrite)
+        except OutputError as error:
+            if self.checkpoint is None or not self.checkpoint.exists():
+                raise
+            raise type(error)(
+                f"{error}; the training is kept in {self.checkpoint.name} beside it:"
+                " once that is mended, go on with it (resume=True, --resume), and only"
+                " the model is written"
+            ) from error
+
+    def clear(self) -> None:
+        """Remove the checkpoint, which has done its work."""
+        if self.checkpoint is not None:
+            self.checkpoint.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What a run begins with."""
+
+    model: Model
+    settings: TrainingConfig
+    material: Relabelling
+    identity: str
+    about: dict[str, JsonValue]
+    """What the record tells beside the run itself."""
+    words: str
+    """What was kept of the base."""
+
+
+def _start(
+    items: Sequence[LabelledImage],
+    saved: Checkpoint | None,
+    base: Model | None,
+    settings: TrainingConfig,
+    *,
+    task: Task,
+    unlabelled: int | None,
+    size: Size,
+    spatial_dims: Literal[2, 3] | None,
+    nonfinite: Nonfinite,
+    name: str,
+    class_names: Mapping[int, str],
+    class_colours: Mapping[int, str],
+) -> _Start:
+    rule, first = _rules(items, task, unlabelled, saved)
     model = new_model(
         items,
         task,
-        rule,
+        first,
         size=size,
         spatial_dims=spatial_dims,
-        name=path.stem if path else "model",
+        name=name,
         seed=settings.seed,
+        class_names=class_names,
+        class_colours=class_colours,
     )
-    kept = 0
+    kept, words = 0, ""
     if base is not None:
-        model, kept = warm_start(model, base)
-    pairs = make_pairs(items, model.config, rule, nonfinite)
-    data = split(pairs, settings.validation_fraction, settings.seed)
-    settings = _fitted(settings, model, [p.labels.shape for p in data.pairs])
+        model, kept, words = _warm_start(model, base, items, settings.seed)
+    settings = _fitted(settings, model, items)
+    material = Relabelling(
+        items,
+        model.config,
+        rule,
+        settings,
+        nonfinite,
+        sides=saved.sides if saved else {},
+        class_names=class_names,
+        class_colours=class_colours,
+    )
+    about: dict[str, JsonValue] = {
+        "images": [item.image.name for item in items],
+        "base": base.config.name if base else None,
+        "weights_kept": kept,
+    }
+    identity = _identity(items, unlabelled)
+    return _Start(model, settings, material, identity, about, words)
+
+
+def _trained(
+    start: _Start,
+    device: torch.device,
+    files: _Files,
+    saved: Checkpoint | None,
+    control: TrainingControl | None,
+    recipe: Mapping[str, JsonValue] | None,
+) -> Generator[TrainingEvent, None, Model]:
+    """Train, write the model and return it."""
+    data, model = start.material.data(), start.model
+    if start.words and saved is None:
+        data = replace(data, notices=(start.words, *data.notices))
     for event in fit(
-        model, data, settings, device, checkpoint=checkpoint, resume=resume
+        model,
+        data,
+        start.settings,
+        device,
+        checkpoint=files.checkpoint,
+        resume=saved is not None,
+        control=control,
+        relabel=start.material.relabel,
+        identity=start.identity,
+        recipe=recipe,
     ):
         if isinstance(event, TrainingFinished):
-            event = _recorded(event, items, base, kept)
+            event = _recorded(event, start.about)
             model = event.model
-            if path is not None:
-                save_model(model, path, overwrite=overwrite)
+            files.write(model)
         yield event
-    if checkpoint is not None:
-        with suppress(FileNotFoundError):
-            checkpoint.unlink()
+    files.clear()
     return model
-
-
-def _outputs(
-    output: str | Path | None, *, resume: bool, overwrite: bool
-) -> tuple[Path | None, Path | None]:
-    """Return the model file and its checkpoint, refused before any work."""
-    if output is None:
-        if resume:
-            raise TrainingError(
-                "resume needs output: the checkpoint lies beside the model file"
-            )
-        return None, None
-    path = check_model_path(output, overwrite=overwrite)
-    checkpoint = path.with_name(f"{path.name}.checkpoint")
-    if checkpoint.exists() and not (resume or overwrite):
-        raise TrainingError(
-            f"{checkpoint} holds an unfinished run; go on with it (resume=True,"
-            " --resume), or start anew (overwrite=True, --overwrite)"
-        )
-    return path, checkpoint
 
 
 def _items(
@@ -137,34 +275,71 @@ def _items(
     ]
 
 
+def _rules(
+    items: Sequence[LabelledImage],
+    task: Task,
+    unlabelled: int | None,
+    saved: Checkpoint | None,
+) -> tuple[LabelRule, LabelRule]:
+    """Return what values mean, and the same with the classes the network begins with.
+
+    Of a run that goes on these are the classes it knows, in its order.
+    """
+    rule = infer_rule([item.labels.data for item in items], task, unlabelled)
+    if saved is None or task == "instances" or saved.config.task != task:
+        return rule, rule
+    known = saved.config.class_values
+    new = tuple(value for value in rule.class_values if value not in known)
+    return LabelRule((*known, *new), unlabelled), LabelRule(known, unlabelled)
+
+
+def _known_names(saved: Checkpoint | None) -> dict[int, str]:
+    if saved is None:
+        return {}
+    return dict(zip(saved.config.class_values, saved.config.class_names, strict=True))
+
+
+def _warm_start(
+    model: Model, base: Model, items: Sequence[LabelledImage], seed: int
+) -> tuple[Model, int, str]:
+    """Start from `base`; what has to begin at random does so from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return warm_start(model, base, items)
+
+
+def _identity(items: Sequence[LabelledImage], unlabelled: int | None) -> str:
+    """Return what must be the same for a run to go on, beside model and settings."""
+    images = [f"{i.image.name} {i.image.axes} {i.image.data.shape}" for i in items]
+    return "\n".join([*images, f"unlabelled {unlabelled}"])
+
+
 def _fitted(
-    settings: TrainingConfig, model: Model, shapes: Sequence[tuple[int, ...]]
+    settings: TrainingConfig, model: Model, items: Sequence[LabelledImage]
 ) -> TrainingConfig:
     """Return settings with patches that suit the dimension and the images."""
+    network = model.config.network
     changes: dict[str, int] = {}
-    for name, value in _DEFAULTS[model.config.network.spatial_dims].items():
+    for name, value in _DEFAULTS[network.spatial_dims].items():
         if name not in settings.model_fields_set:
             changes[name] = value
-    largest = max(max(shape) for shape in shapes)
-    step = max(model.config.network.alignment())
+    spatial = "ZYX"[-network.spatial_dims :]
+    largest = max(
+        n
+        for item in items
+        for axis, n in zip(item.image.axes, item.image.data.shape, strict=True)
+        if axis in spatial
+    )
+    step = max(network.alignment())
     if "patch" in changes:
         changes["patch"] = min(changes["patch"], max(16, -(-largest // step) * step))
     return settings.model_copy(update=changes)
 
 
 def _recorded(
-    event: TrainingFinished,
-    items: Sequence[LabelledImage],
-    base: Model | None,
-    kept: int,
+    event: TrainingFinished, about: Mapping[str, JsonValue]
 ) -> TrainingFinished:
     """Return the event with where the model came from written into its record."""
-    record: dict[str, JsonValue] = {
-        **event.record,
-        "images": [item.image.name for item in items],
-        "base": base.config.name if base else None,
-        "weights_kept": kept,
-    }
+    record = {**event.record, **about}
     config = event.model.config.model_copy(update={"training": record})
-    model = dataclasses.replace(event.model, config=config)
-    return dataclasses.replace(event, model=model, record=record)
+    return replace(event, model=replace(event.model, config=config), record=record)

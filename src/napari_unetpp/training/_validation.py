@@ -56,15 +56,17 @@ def cut_pieces(
     target: Callable[[LabelArray], npt.NDArray[np.int64]],
     alignment: tuple[int, ...],
 ) -> list[Piece]:
-    """Return pieces to validate on: the middle of evenly chosen held-out images.
+    """Return pieces to validate on: the middle of evenly chosen held-out regions.
 
     Sizes are made multiples of `alignment` by repeating the border, which is ignored.
     """
     chosen = np.linspace(0, len(pairs) - 1, min(len(pairs), _MAX_PIECES))
     pieces = []
     for pair in [pairs[int(k)] for k in np.unique(np.rint(chosen))]:
-        box = tuple(_middle(n, _MAX_EDGE[len(alignment)]) for n in pair.labels.shape)
-        truth = target(pair.labels[box])
+        box = _window(pair, _MAX_EDGE[len(alignment)])
+        truth = np.array(target(pair.labels[box]))
+        if pair.counts is not None:
+            truth[~pair.counts[box]] = IGNORE
         image = pair.image[(slice(None), *box)]
         padding = [(0, -n % m) for n, m in zip(truth.shape, alignment, strict=True)]
         pieces.append(
@@ -84,18 +86,34 @@ def validate(
     autocast: Callable[[], AbstractContextManager[None]],
 ) -> Scores:
     """Run all heads over the pieces and return their scores."""
-    n_classes = max(2, network.config.out_channels)
-    n_answers = network.config.n_heads + 1  # the heads, then their mean
-    confusion = np.zeros((n_answers, n_classes, n_classes), np.int64)
     network.eval()
-    for piece in pieces:
-        image = torch.from_numpy(piece.image)[None].to(device)
-        with torch.inference_mode(), autocast():
-            logits = network(image)
-        heads = [probabilities(each.float())[0] for each in logits]
-        heads.append(torch.stack(heads).mean(0))
-        for k, each in enumerate(heads):
-            confusion[k] += confusion_matrix(piece.target, _decide(each), n_classes)
+    confusion = sum(count(network, piece, device, autocast) for piece in pieces)
+    return scores_of(np.asarray(confusion), task)
+
+
+def count(
+    network: Network,
+    piece: Piece,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[None]],
+) -> npt.NDArray[np.int64]:
+    """Return the confusion of every head, then of their mean, on one piece.
+
+    The shape is (heads + 1, K, K). Tables of several pieces are summed.
+    """
+    n_classes = max(2, network.config.out_channels)
+    image = torch.from_numpy(piece.image)[None].to(device)
+    with torch.inference_mode(), autocast():
+        logits = network(image)
+    heads = [probabilities(each.float())[0] for each in logits]
+    heads.append(torch.stack(heads).mean(0))
+    return np.stack(
+        [confusion_matrix(piece.target, _decide(each), n_classes) for each in heads]
+    )
+
+
+def scores_of(confusion: npt.NDArray[np.int64], task: Task) -> Scores:
+    """Return the scores from the summed tables of `count`."""
     if task == "instances":
         shown = [foreground_iou(table) for table in confusion]
     else:
@@ -104,10 +122,17 @@ def validate(
     return Scores(tuple(shown[:-1]), shown[-1], selection)
 
 
-def _middle(n: int, edge: int) -> slice:
-    """Return the middle `edge` of `n` pixels."""
-    start = max(0, (n - edge) // 2)
-    return slice(start, min(n, start + edge))
+def _window(pair: TrainingPair, edge: int) -> tuple[slice, ...]:
+    """Return at most `edge` pixels along each axis: the middle of what is labelled."""
+    labelled = pair.labels >= 0
+    window = []
+    for axis, n in enumerate(labelled.shape):
+        others = tuple(k for k in range(labelled.ndim) if k != axis)
+        at = np.flatnonzero(labelled.any(axis=others))
+        middle = int(at[len(at) // 2]) if len(at) else n // 2
+        start = min(max(0, middle - edge // 2), max(0, n - edge))
+        window.append(slice(start, min(n, start + edge)))
+    return tuple(window)
 
 
 def _decide(probability: torch.Tensor) -> npt.NDArray[np.int64]:
