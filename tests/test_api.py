@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 import napari_unetpp
 from napari_unetpp import api
-from napari_unetpp.config import PredictionConfig
+from napari_unetpp.api import _watching
+from napari_unetpp.config import PredictionConfig, TrainingConfig
 from napari_unetpp.errors import (
     AxesError,
     DeviceError,
@@ -23,10 +24,35 @@ from napari_unetpp.errors import (
     ModelFileError,
     SettingsError,
 )
-from napari_unetpp.inference import BlockDone, Finished, RunStarted, TileDone
+from napari_unetpp.inference import (
+    BlockDone,
+    Finished,
+    LevelsMeasured,
+    PlacesFound,
+    PreviewTile,
+    RunStarted,
+    TileDone,
+    ViewFocus,
+)
+from napari_unetpp.training import (
+    Notice,
+    Paused,
+    StepDone,
+    TrainingControl,
+    TrainingFinished,
+)
 
 TRUE_SQUARES = 6
-VERBS = ("evaluate", "load_model", "predict", "segment", "segmenting", "train")
+VERBS = (
+    "evaluate",
+    "load_model",
+    "next_places",
+    "predict",
+    "run_recipe",
+    "segment",
+    "segmenting",
+    "train",
+)
 EXAMPLES = [
     example
     for verb in VERBS
@@ -279,3 +305,142 @@ def test_settings_that_are_refused(model_file, squares, arguments, error):
 def test_a_stack_for_a_flat_image_is_refused(small_model_3d, squares):
     with pytest.raises(AxesError, match="2-D model"):
         napari_unetpp.segment(squares, small_model_3d)
+
+
+LEARN = TrainingConfig(
+    epochs=2, steps_per_epoch=3, patch=32, batch=2, validation_fraction=0
+)
+
+
+@pytest.fixture
+def strokes(squares):
+    """A stroke in a square and one beside it, which leaves most of it unlabelled."""
+    labels = np.zeros(squares.shape, np.uint8)
+    labels[15, 12:22] = 2
+    labels[30, 5:90] = 1
+    return labels
+
+
+@pytest.fixture
+def learn(squares, strokes, small_class_model, monkeypatch):
+    """Begin a short training of a small network, with previews from the first step."""
+    monkeypatch.setattr(_watching, "_FIRST_STEPS", 1)
+
+    def begin(image=squares, **options):
+        return api.training(
+            [image],
+            [strokes],
+            base=small_class_model,
+            task="classes",
+            unlabelled=0,
+            settings=LEARN,
+            device="cpu",
+            **options,
+        )
+
+    return begin
+
+
+def _weights(events):
+    return events[-1].model.network.state_dict()
+
+
+def test_watching_a_training_does_not_change_it(learn, strokes):
+    focus = ViewFocus()
+    focus.look_at(0, ((0, 100), (0, 120)), ())
+    events = []
+    for event in learn(focus=focus):
+        events.append(event)
+        if isinstance(event, StepDone) and event.step == 2:
+            focus.find_places([strokes])
+    kinds = {type(event) for event in events}
+    assert {PreviewTile, PlacesFound, LevelsMeasured, StepDone} <= kinds
+    assert type(events[-1]) is TrainingFinished
+    assert len({event.run_id for event in events}) == 1
+    n_levels = [type(event) for event in events].count(LevelsMeasured)
+    assert n_levels == 2  # after the first epoch, and at the end
+    undisturbed = list(learn())
+    assert not {PreviewTile, PlacesFound, LevelsMeasured} & {*map(type, undisturbed)}
+    expected = _weights(undisturbed)
+    for name, value in _weights(events).items():
+        assert (value == expected[name]).all(), name
+
+
+def test_a_preview_shows_what_the_network_makes_of_the_view(learn, squares):
+    focus, live = ViewFocus(), None
+    focus.look_at(0, ((0, 100), (0, 120)), ())
+    run = learn(focus=focus)
+    for event in run:
+        live = getattr(event, "live", live)
+        if isinstance(event, PreviewTile):
+            expected = napari_unetpp.predict(squares, live, device="cpu")
+            break
+    run.close()
+    assert event.step == 1  # none of the first weights, which know nothing
+    assert (event.box, event.done) == (((0, 100), (0, 120)), True)
+    difference = np.abs(event.mean - np.asarray(expected.mean))
+    assert difference.mean() < 0.02  # bfloat16 where the processor has it
+    assert event.uncertainty.shape == (100, 120)
+
+
+def test_places_are_found_while_training_rests(learn):
+    focus, control = ViewFocus(), TrainingControl()
+    found = None
+    for event in learn(focus=focus, control=control):
+        if isinstance(event, StepDone) and event.step == 2:
+            control.pause()
+        if isinstance(event, Paused) and found is None:
+            focus.find_places()
+        if isinstance(event, PlacesFound):
+            found = event.places
+            control.stop()
+    assert found
+    assert isinstance(event, TrainingFinished)
+    assert event.stopped
+
+
+def test_what_cannot_be_shown_is_told_once(learn, squares):
+    focus = ViewFocus()
+    focus.look_at(0, ((0, 100), (0, 120)), ())
+    gone = da.from_array(squares, 50)
+    events, reads = [], []
+
+    def fail(block):
+        if len(reads) > 0:
+            raise OSError("the disk has gone")
+        return block
+
+    image = gone.map_blocks(fail, dtype=gone.dtype, meta=np.empty((0, 0), gone.dtype))
+    for event in learn(image, focus=focus):
+        reads += [1] * isinstance(event, StepDone)
+        events.append(event)
+    told = [e.text for e in events if isinstance(e, Notice) and "preview" in e.text]
+    assert len(told) == 1
+    assert "the disk has gone" in told[0]
+    assert isinstance(events[-1], TrainingFinished)
+
+
+def test_next_places_leave_out_what_is_labelled(model_file, squares):
+    image = np.zeros((192, 480), np.uint16)
+    image[:100, :120] = squares
+    image[20:60, 300:380] = 1550  # neither dark nor bright
+    labels = np.zeros(image.shape, np.uint8)
+    first, *others = napari_unetpp.next_places(image, labels, model_file, device="cpu")
+    assert 280 < first.centre[1] < 400
+    assert others
+    box = tuple(slice(*span) for span in first.box)
+    labels[box] = 1
+    again = napari_unetpp.next_places(image, labels, model_file, device="cpu", n=1)
+    assert [place.box for place in again] != [first.box]
+    with pytest.raises(LabelsError, match="shape"):
+        napari_unetpp.next_places(image, labels[:50], model_file, device="cpu")
+
+
+def test_finding_places_tells_how_far_it_is(model_file, squares):
+    run = api.finding_places(
+        [squares, squares[::-1]], [squares * 0] * 2, model_file, n=1, device="cpu"
+    )
+    events = list(run)
+    assert [type(event) for event in events] == [BlockDone, BlockDone, PlacesFound]
+    assert [event.n_done for event in events[:2]] == [1, 2]
+    assert len(events[-1].places) == 1

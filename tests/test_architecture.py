@@ -19,6 +19,7 @@ HEAVY = ("torch", "dask", "zarr", "napari", "qtpy", "PyQt6", "PySide6", "skimage
 
 PUBLIC = {
     "Model",
+    "Place",
     "Prediction",
     "SavedSegmentation",
     "Segmentation",
@@ -26,8 +27,12 @@ PUBLIC = {
     "__version__",
     "evaluate",
     "load_model",
+    "load_recipe",
+    "next_places",
     "predict",
+    "run_recipe",
     "save_model",
+    "save_recipe",
     "segment",
     "segment_to",
     "segmenting",

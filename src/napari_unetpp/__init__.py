@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from napari_unetpp.api import (
         evaluate,
         load_model,
+        next_places,
         predict,
+        run_recipe,
         segment,
         segment_to,
         segmenting,
@@ -22,17 +24,19 @@ if TYPE_CHECKING:
         training,
     )
     from napari_unetpp.inference import (
+        Place,
         Prediction,
         SavedSegmentation,
         Segmentation,
     )
-    from napari_unetpp.io import save_model
+    from napari_unetpp.io import load_recipe, save_model, save_recipe
     from napari_unetpp.nn import Model, UNetPlusPlus
 
     __version__: str
 
 __all__ = [
     "Model",
+    "Place",
     "Prediction",
     "SavedSegmentation",
     "Segmentation",
@@ -40,8 +44,12 @@ __all__ = [
     "__version__",
     "evaluate",
     "load_model",
+    "load_recipe",
+    "next_places",
     "predict",
+    "run_recipe",
     "save_model",
+    "save_recipe",
     "segment",
     "segment_to",
     "segmenting",
@@ -52,14 +60,19 @@ __all__ = [
 
 _HOMES = {
     "Model": "nn",
+    "Place": "inference",
     "Prediction": "inference",
     "SavedSegmentation": "inference",
     "Segmentation": "inference",
     "UNetPlusPlus": "nn",
     "evaluate": "api",
     "load_model": "api",
+    "load_recipe": "io",
+    "next_places": "api",
     "predict": "api",
+    "run_recipe": "api",
     "save_model": "io",
+    "save_recipe": "io",
     "segment": "api",
     "segment_to": "api",
     "segmenting": "api",

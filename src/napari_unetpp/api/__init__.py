@@ -2,21 +2,53 @@
 
 from napari_unetpp.api._evaluate import evaluate
 from napari_unetpp.api._models import DEFAULT_MODEL, load_model
+from napari_unetpp.api._places import finding_places, next_places
+from napari_unetpp.api._recipe import (
+    RecipeResult,
+    model_recipe,
+    recipe_header,
+    run_recipe,
+    running,
+    training_arguments,
+)
+from napari_unetpp.api._recipe_inputs import (
+    planned_training_input,
+    recipe_folder,
+    save_segment_input,
+    save_training_input,
+)
 from napari_unetpp.api._segment import predict, segment, segmenting
 from napari_unetpp.api._segment_to import job_request, segment_to, segmenting_to
 from napari_unetpp.api._train import DEFAULT_MINUTES, train, training
+from napari_unetpp.api._watching import WatchEvent
+from napari_unetpp.io import load_recipe, save_recipe
 
 __all__ = [
     "DEFAULT_MINUTES",
     "DEFAULT_MODEL",
+    "RecipeResult",
+    "WatchEvent",
     "evaluate",
+    "finding_places",
     "job_request",
     "load_model",
+    "load_recipe",
+    "model_recipe",
+    "next_places",
+    "planned_training_input",
     "predict",
+    "recipe_folder",
+    "recipe_header",
+    "run_recipe",
+    "running",
+    "save_recipe",
+    "save_segment_input",
+    "save_training_input",
     "segment",
     "segment_to",
     "segmenting",
     "segmenting_to",
     "train",
     "training",
+    "training_arguments",
 ]

@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from napari_unetpp.api._models import load_model
+from napari_unetpp.api._watching import Labelling, watched
 from napari_unetpp.config import TrainingConfig
 from napari_unetpp.inference import resolve_device, result_of
 from napari_unetpp.training import train_model
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
+    from pydantic import JsonValue
+
+    from napari_unetpp.api._watching import WatchEvent
     from napari_unetpp.config import Nonfinite, Task
+    from napari_unetpp.inference import ViewFocus
     from napari_unetpp.nn import Model
-    from napari_unetpp.training import Size, TrainingEvent
+    from napari_unetpp.training import Size, TrainingControl, TrainingEvent
 
 DEFAULT_MINUTES = 10.0
 """Budget of a training that names none."""
@@ -40,6 +45,8 @@ def train(
     output: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    class_names: Mapping[int, str] | None = None,
+    class_colours: Mapping[int, str] | None = None,
 ) -> Model:
     """Train a model on labelled images.
 
@@ -82,6 +89,8 @@ def train(
         Go on with the unfinished run that lies beside `output`.
     overwrite : bool
         Replace `output`.
+    class_names, class_colours : mapping of int to str, optional
+        Name and colour (``"#rrggbb"``) of each class, by label value.
 
     Returns
     -------
@@ -126,6 +135,8 @@ def train(
         output=output,
         resume=resume,
         overwrite=overwrite,
+        class_names=class_names,
+        class_colours=class_colours,
     )
     return result_of(events)
 
@@ -147,23 +158,40 @@ def training(
     output: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-) -> Generator[TrainingEvent, None, Model]:
+    control: TrainingControl | None = None,
+    focus: ViewFocus | None = None,
+    class_names: Mapping[int, str] | None = None,
+    class_colours: Mapping[int, str] | None = None,
+    recipe: Mapping[str, JsonValue] | None = None,
+) -> Generator[TrainingEvent | WatchEvent, None, Model]:
     """Train step by step, telling what happens; closing the generator stops.
 
     Parameters
     ----------
     settings : TrainingConfig, optional
         Budget, patches, optimiser, augmentation and seed; ten minutes by default.
+    control : TrainingControl, optional
+        Through which another thread pauses and stops the training and hands over new
+        labels.
+    focus : ViewFocus, optional
+        Through which another thread says what it shows of the images and asks for
+        places to label. What is predicted for it is told in between; the weights are
+        the same with and without.
+    recipe : mapping of str to JSON values, optional
+        What is kept in the header of the model as the recipe that made it.
     images, labels, base, task, unlabelled, size, spatial_dims, axes, channel, \
-    nonfinite, device, output, resume, overwrite
+    nonfinite, device, output, resume, overwrite, class_names, class_colours
         As in `train`.
 
     Yields
     ------
     TrainingStarted
-        Once.
-    StepDone, EpochDone, CheckpointSaved
+        Once, and again when the network had to be rebuilt.
+    StepDone, EpochDone, CheckpointSaved, LabelsTaken, Paused, Notice
         While the network learns.
+    PreviewTile, PlacesFound, LevelsMeasured
+        With `focus`: what the network makes of the view by now, where the next label
+        helps most, and how long each level takes on this machine.
     TrainingFinished
         At last, with the best model, which is also returned.
 
@@ -172,25 +200,38 @@ def training(
     InputError, TrainingError, ModelFileError, DeviceError, OutputError
         As in `train`.
     """
-    return (
-        yield from train_model(
-            images,
-            labels,
-            resolve_device(device),
-            base=None if base is None else load_model(base),
-            task=task,
-            unlabelled=unlabelled,
-            size=size,
-            spatial_dims=spatial_dims,
-            settings=settings or _training_settings(None, None, 0),
-            axes=axes,
-            channel=channel,
-            nonfinite=nonfinite,
-            output=output,
-            resume=resume,
-            overwrite=overwrite,
-        )
+    events = train_model(
+        images,
+        labels,
+        resolve_device(device),
+        base=None if base is None else load_model(base),
+        task=task,
+        unlabelled=unlabelled,
+        size=size,
+        spatial_dims=spatial_dims,
+        settings=settings or _training_settings(None, None, 0),
+        axes=axes,
+        channel=channel,
+        nonfinite=nonfinite,
+        output=output,
+        resume=resume,
+        overwrite=overwrite,
+        control=control,
+        class_names=class_names,
+        class_colours=class_colours,
+        recipe=recipe,
     )
+    if focus is None:
+        return (yield from events)
+    labelling = Labelling(
+        images=images,
+        labels=labels,
+        unlabelled=unlabelled,
+        axes=axes,
+        channel=channel,
+        nonfinite=nonfinite,
+    )
+    return (yield from watched(events, labelling, focus, control))
 
 
 def _training_settings(

@@ -20,8 +20,18 @@ from napari_unetpp.inference._events import (
 )
 from napari_unetpp.inference._job import check_outputs_of, run_job
 from napari_unetpp.inference._labelling import label
+from napari_unetpp.inference._level_times import LevelsMeasured, measure_levels
+from napari_unetpp.inference._live import LiveImages, LivePredictor
+from napari_unetpp.inference._places import (
+    Place,
+    PlaceSearch,
+    PlacesFound,
+    Searched,
+    search_places,
+)
 from napari_unetpp.inference._predicting import predict_image
-from napari_unetpp.inference._predictor import Predictor
+from napari_unetpp.inference._predictor import Predictor, TileTooLargeError
+from napari_unetpp.inference._preview import Previewer, PreviewTile
 from napari_unetpp.inference._request import (
     JobRequest,
     aligned_mask,
@@ -33,6 +43,7 @@ from napari_unetpp.inference._results import (
     SavedSegmentation,
     Segmentation,
 )
+from napari_unetpp.inference._view_focus import LookedAt, ViewFocus
 
 __all__ = [
     "BadPixels",
@@ -41,13 +52,25 @@ __all__ = [
     "Event",
     "Finished",
     "JobRequest",
+    "LevelsMeasured",
+    "LiveImages",
+    "LivePredictor",
+    "LookedAt",
     "MemoryLow",
+    "Place",
+    "PlaceSearch",
+    "PlacesFound",
     "Prediction",
     "Predictor",
+    "PreviewTile",
+    "Previewer",
     "RunStarted",
     "SavedSegmentation",
+    "Searched",
     "Segmentation",
     "TileDone",
+    "TileTooLargeError",
+    "ViewFocus",
     "aligned_mask",
     "check_outputs_of",
     "check_shared",
@@ -56,9 +79,11 @@ __all__ = [
     "evaluate_images",
     "free_memory",
     "label",
+    "measure_levels",
     "predict_image",
     "resolve_device",
     "result_kinds",
     "result_of",
     "run_job",
+    "search_places",
 ]
