@@ -13,7 +13,7 @@ from napari_unetpp.cli._exit import ExitCode, exit_code, message
 from napari_unetpp.cli._paths import repeat_options
 from napari_unetpp.config import PredictionConfig
 
-COMMANDS = ("segment", "train", "evaluate", "info", "demo")
+COMMANDS = ("segment", "train", "run", "evaluate", "info", "demo")
 
 
 def test_help_lists_commands_and_exit_codes(cli):

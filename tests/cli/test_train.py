@@ -44,7 +44,7 @@ def test_axes_channel_and_nonfinite_are_handed_on(cli, pairs, tmp_path):
         pixels[0, 0] = np.nan
         both = np.stack([np.zeros_like(pixels), pixels], axis=-1)
         tifffile.imwrite(path, both, photometric="minisblack")
-    told = ("--axes", "YXC", "--channel", 1, "--epochs", 1, "--size", "small")
+    told = ("--axes", "YXC", "--channel", 1, "--minutes", 0.02, "--size", "small")
     refused = cli("train", *pairs, "--output", model, *told)
     assert refused.code == 2
     assert "--nonfinite background" in refused.err

@@ -106,6 +106,7 @@ def segment(
     workers: opt.NumberOfWorkers = 1,
     scheduler: opt.Scheduler = None,
     shard: opt.Shard = None,
+    save_recipe: opt.SaveRecipe = None,
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -131,7 +132,7 @@ def segment(
         share = parse_shard(shard)
         way = WorkersConfig(workers=workers, scheduler=scheduler, shard=share)
         from napari_unetpp import api
-        from napari_unetpp.cli import _job, _segment
+        from napari_unetpp.cli import _job, _recipe
 
         network = api.load_model(model)
         _job.check_task(network, task)
@@ -144,7 +145,7 @@ def segment(
         )
         source = (axes, channel, mask)
         job = _job.Job(network, settings, output, kept, form, overwrite, way, *source)
-        code = _segment.run(files, job, as_json=as_json)
+        code = _recipe.segment(files, job, model, save_recipe, as_json=as_json)
     raise typer.Exit(code)
 
 
@@ -164,40 +165,66 @@ def train(
     channel: opt.Channel = None,
     nonfinite: opt.OnNonfinite = "error",
     device: opt.Device = "auto",
+    class_names: opt.ClassNames = None,
+    save_recipe: opt.SaveRecipe = None,
     resume: opt.Resume = False,
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Train a model on labelled images.
 
-    Ctrl-C stops it; what was saved up to then can be gone on with by --resume.
+    Ctrl-C stops it; what was saved up to then can be gone on with by --resume. What is
+    set here seldom (patches, learning rate, augmentation, ...) stands in a recipe.
     """
     with exit_codes(as_json=as_json):
         files, truths = expand(images), expand(labels)
         pair(files, truths)
         from napari_unetpp import api
-        from napari_unetpp.cli._train import run
+        from napari_unetpp._recipe import TrainInput, TrainRecipe
+        from napari_unetpp.cli import _recipe
 
         if epochs is None and minutes is None:
             minutes = api.DEFAULT_MINUTES
-        settings = TrainingConfig(epochs=epochs, minutes=minutes, seed=seed)
-        events = api.training(
-            files,
-            truths,
-            output=output,
-            base=None if base == "none" else base,
+        asked = TrainRecipe(
+            inputs=[
+                TrainInput(image=image, labels=truth, axes=axes, channel=channel)
+                for image, truth in zip(files, truths, strict=True)
+            ],
             task=task,
             unlabelled=unlabelled,
+            classes=_recipe.parse_classes(class_names),
+            base=None if base == "none" else base,
             size=size,
-            settings=settings,
-            axes=axes,
-            channel=channel,
             nonfinite=nonfinite,
             device=device,
-            resume=resume,
-            overwrite=overwrite,
+            output=output,
+            settings=TrainingConfig(epochs=epochs, minutes=minutes, seed=seed),
         )
-        run(events, output, as_json=as_json)
+        way = _recipe.Way(resume, overwrite, as_json)
+        _recipe.train(asked, way, save_recipe)
+
+
+@app.command(epilog=EXIT_CODES)
+def run(
+    recipe: opt.RecipeFile,
+    output: opt.RecipeOutput = None,
+    device: opt.RecipeDevice = None,
+    resume: opt.Resume = False,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Do again what a recipe says: a training or a segmentation.
+
+    Recipes are written by --save-recipe, by the panels of napari, or by hand; the model
+    that a training made holds its recipe too (info MODEL --recipe). Paths in a recipe
+    are relative to it.
+    """
+    with exit_codes(as_json=as_json):
+        from napari_unetpp.cli import _recipe
+
+        way = _recipe.Way(resume, overwrite, as_json)
+        code = _recipe.run(recipe, way, output=output, device=device)
+    raise typer.Exit(code)
 
 
 @app.command(cls=_PairedFiles, epilog=f"{METRICS}\n\n{EXIT_CODES}")
@@ -232,9 +259,18 @@ def evaluate(
 
 
 @app.command(epilog=EXIT_CODES)
-def info(as_json: opt.AsJson = False) -> None:
-    """Show versions, devices, models, and what is wrong here."""
+def info(
+    model: opt.InfoModel = None,
+    recipe: opt.ShowRecipe = False,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Show versions, devices, models, and what is wrong here; or tell of one model."""
     with exit_codes(as_json=as_json):
+        if recipe or model is not None:
+            from napari_unetpp.cli import _model_info
+
+            typer.echo(_model_info.told(model, recipe=recipe, as_json=as_json))
+            return
         from napari_unetpp.cli._info import gather, lines
 
         found = gather()

@@ -52,6 +52,9 @@ Exit codes:
 GOES_ON = "; what is done is kept, and the same command goes on from there"
 """Stands behind what is said when ``segment`` is stopped."""
 
+RESUMES = "; --resume goes on from the end of the last epoch"
+"""Stands behind what is said when a training is stopped."""
+
 EXPECTED = (UnetppError, ValidationError, MemoryError)
 """Errors that are shown as a message; all others are bugs and show where."""
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from napari_unetpp import api
+from napari_unetpp.api._recipe_inputs import open_mask
 from napari_unetpp.config import WorkersConfig
 from napari_unetpp.errors import SettingsError
 from napari_unetpp.inference import result_kinds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from napari_unetpp._recipe import SegmentInput
     from napari_unetpp.config import (
         OutputConfig,
         OutputKind,
@@ -38,9 +41,12 @@ class Job:
     axes: str | None = None
     channel: int | None = None
     mask: Path | None = None
+    inputs: Mapping[Path, SegmentInput] = field(default_factory=dict)
+    """Of a recipe: axes, channel and mask of each image, in place of those above."""
 
     def request(self, image: Path) -> JobRequest:
         """Return what is asked for of one image, opened but not read."""
+        own = self.inputs.get(image)
         return api.job_request(
             image,
             self.folder,
@@ -49,9 +55,9 @@ class Job:
             self.outputs,
             self.workers,
             form=self.form,
-            axes=self.axes,
-            channel=self.channel,
-            mask=self.mask,
+            axes=own.axes if own else self.axes,
+            channel=own.channel if own else self.channel,
+            mask=open_mask(own) if own else self.mask,
             overwrite=self.overwrite,
         )
 

@@ -236,6 +236,59 @@ Seed = Annotated[int, typer.Option(metavar="N", help="Start of the random number
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a training that was stopped.")
 ]
+ClassNames = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE=NAME,...",
+        help="Names of classes, such as 1=nucleus,2=membrane.",
+        show_default=False,
+    ),
+]
+SaveRecipe = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.yaml",
+        help="Write all of this down, to be done again by 'run FILE.yaml'.",
+        show_default=False,
+    ),
+]
+RecipeFile = Annotated[
+    Path,
+    typer.Argument(metavar="FILE.yaml", help="The recipe.", show_default=False),
+]
+RecipeOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="Model file, or folder for results, in place of the recipe's.",
+        show_default=False,
+    ),
+]
+RecipeDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="auto, cpu, cuda, cuda:N or mps, in place of the recipe's.",
+        show_default=False,
+    ),
+]
+InfoModel = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME|FILE",
+        help="Bundled model, or model file, that is told about.",
+        show_default=False,
+    ),
+]
+ShowRecipe = Annotated[
+    bool,
+    typer.Option(
+        "--recipe", help="Print the recipe that made the model, ready to be run."
+    ),
+]
 JsonFile = Annotated[
     Path | None,
     typer.Option(

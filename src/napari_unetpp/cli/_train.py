@@ -12,6 +12,8 @@ import typer
 from napari_unetpp.cli._display import Display
 from napari_unetpp.training import (
     EpochDone,
+    LabelsTaken,
+    Notice,
     StepDone,
     TrainingFinished,
     TrainingStarted,
@@ -21,18 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from napari_unetpp.training import TrainingEvent
-
 
 def run(
-    events: Generator[TrainingEvent, None, Any], output: Path, *, as_json: bool
+    events: Generator[object, None, object], output: Path, *, as_json: bool
 ) -> None:
     """Draw the events of a training and print what came of it.
 
     Parameters
     ----------
-    events : generator of TrainingEvent
-        From ``api.training``; closed at the end, also after Ctrl-C.
+    events : generator
+        Of events, from ``api.training``; closed at the end, also after Ctrl-C.
     output : Path
         The model file that the training writes.
     as_json : bool
@@ -60,7 +60,7 @@ class _View:
         self._display = display
         self._first: tuple[int, float] | None = None
 
-    def show(self, event: TrainingEvent) -> None:
+    def show(self, event: object) -> None:
         """Draw one event."""
         if isinstance(event, TrainingStarted):
             self._display.say(_start(event))
@@ -70,6 +70,13 @@ class _View:
             self._display.advance_to(round(100 * event.progress, 1), 100, note)
         elif isinstance(event, EpochDone):
             self._display.say(_epoch(event))
+        elif isinstance(event, Notice):
+            self._display.say(f"note: {event.text}")
+        elif isinstance(event, LabelsTaken):
+            self._display.say(
+                f"epoch {event.epoch} learns from new labels, {event.n_labelled:,}"
+                " pixels in all"
+            )
 
     def _pace(self, step: int) -> str:
         """Return how many steps a second were made since the first one seen."""
