@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 NAME = "napari-unetpp"
-PANEL = "UNet++: segment"
+SEGMENT, TRAIN = "UNet++: segment", "UNet++: train"
 
 
 @pytest.fixture
@@ -39,20 +39,24 @@ def test_all_commands_can_be_imported(manifest: PluginManifest) -> None:
     manifest.validate_imports()
 
 
-def test_panel_is_in_the_menus(make_napari_viewer: Callable[..., Viewer]) -> None:
+def test_panels_are_in_the_menus(make_napari_viewer: Callable[..., Viewer]) -> None:
     viewer = make_napari_viewer()
     window = viewer.window
-
-    def texts(menu: object) -> list[str]:
-        return [action.text() for action in menu.actions()]
-
-    segment = next(
-        action.menu()
+    menus = {
+        action.text().replace("&", ""): action.menu()
         for action in window.layers_menu.actions()
-        if action.text().replace("&", "") == "Segment"
-    )
-    assert any(text.startswith(PANEL) for text in texts(segment))
-    assert any(text.startswith(PANEL) for text in texts(window.plugins_menu))
+    }
+    for menu, panels in (
+        (menus["Segment"], (SEGMENT, TRAIN)),
+        (menus["Annotate"], (TRAIN,)),
+        (window.plugins_menu, (SEGMENT, TRAIN)),
+    ):
+        actions = list(menu.actions())
+        for action in menu.actions():  # several panels have a menu of their own
+            actions += action.menu().actions() if action.menu() else []
+        texts = [action.text() for action in actions]
+        for panel in panels:
+            assert any(text.startswith(panel) for text in texts), (panel, texts)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ takes seconds, which the thread has and the viewer has not.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari_unetpp._napari import _results
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from napari_unetpp.nn import Model
 
 
+def own_models(folder: Path) -> tuple[str, ...]:
+    """Return the paths of the models in a folder, the newest first."""
+    found = []
+    for path in folder.glob("*.safetensors"):
+        with suppress(OSError):  # gone meanwhile
+            found.append((path.stat().st_mtime, str(path)))
+    return tuple(path for _, path in sorted(found, reverse=True))
+
+
 def prepare(models_folder: Path) -> Generator[Prepared, None, None]:
     """Find models and devices.
 
@@ -33,12 +43,7 @@ def prepare(models_folder: Path) -> Generator[Prepared, None, None]:
     from napari_unetpp.inference import cuda_hint, devices
     from napari_unetpp.io import bundled_models
 
-    own = sorted(
-        models_folder.glob("*.safetensors"),
-        key=lambda path: path.stat().st_mtime,
-        reverse=True,
-    )
-    models = (*bundled_models(), *map(str, own))
+    models = (*bundled_models(), *own_models(models_folder))
     yield Prepared(models, tuple(devices()), cuda_hint())
     load_what_napari_needs()
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap
 
+from napari_unetpp._napari._colours import class_colormap
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     import numpy.typing as npt
     from napari.layers import Layer
@@ -59,6 +61,8 @@ class ResultGroup:
     replaces : bool
         Layers of an earlier group of this name and folder show the new results from now
         on, labels only if nobody painted on them.
+    class_colours : mapping of int to str
+        "#rrggbb" of each label value, for labels of classes; empty for those of napari.
     """
 
     name: str
@@ -66,6 +70,7 @@ class ResultGroup:
     provenance: dict[str, Any]
     folder: str | None = None
     replaces: bool = False
+    class_colours: Mapping[int, str] = field(default_factory=dict)
 
     def options(self, kind: str) -> dict[str, Any]:
         """Return the keyword arguments of a layer of this group."""
@@ -170,7 +175,7 @@ def add_image_result(
         **group.options(kind),
     )
     layer.contrast_limits_range = (0.0, _highest(kind))
-    _add(viewer, layer, below)
+    add_quietly(viewer, layer, below)
     return layer
 
 
@@ -180,14 +185,24 @@ def add_labels_result(viewer: Viewer, group: ResultGroup, data: ShownLabels) -> 
     if layer is None or layer.multiscale != several:
         options = group.options(LABELS)
         layer = Labels(data, multiscale=several, opacity=0.6, **options)
-        _add(viewer, layer)
+        _paint_in(layer, group.class_colours)
+        add_quietly(viewer, layer)
     else:
+        if layer.metadata[KEY].get("class_colours") != group.class_colours:
+            _paint_in(layer, group.class_colours)
         _replace(layer, data, group, LABELS)
         layer.visible = True
+    layer.metadata[KEY]["class_colours"] = dict(group.class_colours)
     layer.editable = isinstance(data, np.ndarray)
     if isinstance(data, np.ndarray):
         layer.metadata[KEY]["checksum"] = checksum(data)
     return layer
+
+
+def _paint_in(layer: Labels, colours: Mapping[int, str]) -> None:
+    """Give labels of classes the colours of the model, if it has any."""
+    if colours:
+        layer.colormap = class_colormap(colours)
 
 
 def checksum(data: npt.NDArray[Any]) -> int:
@@ -213,7 +228,12 @@ def _replace(layer: Layer, data: Any, group: ResultGroup, kind: str) -> None:
     layer.data = data
     layer.metadata = group.metadata(kind)
     layer.name = layer.name.removesuffix(OLDER)
-    for name, value in group.geometry.as_layer_options().items():
+    set_geometry(layer, group.geometry)
+
+
+def set_geometry(layer: Layer, geometry: Geometry) -> None:
+    """Move a layer; what is right already is not set, since that would draw it."""
+    for name, value in geometry.as_layer_options().items():
         if not _equal(getattr(layer, name), value):
             setattr(layer, name, value)
 
@@ -226,16 +246,18 @@ def _equal(now: Any, wanted: Any) -> bool:
     return bool(np.array_equal(now, wanted))
 
 
-def _add(viewer: Viewer, layer: Layer, below: Layer | None = None) -> None:
+def add_quietly(viewer: Viewer, layer: Layer, below: Layer | None = None) -> None:
     """Add a layer on top, or below another; the selection stays as it is.
 
-    Otherwise the user would lose the layer that a tool is at work on.
+    Otherwise the user would lose the layer that a tool is at work on. Nobody is told of
+    the change and the change back: that would redraw the controls of both layers.
     """
-    selected = set(viewer.layers.selection)
-    active = viewer.layers.selection.active
-    if below is None or below not in viewer.layers:
-        viewer.add_layer(layer)
-    else:
-        viewer.layers.insert(viewer.layers.index(below), layer)
-    viewer.layers.selection = selected
-    viewer.layers.selection.active = active
+    selection = viewer.layers.selection
+    selected, active = set(selection), selection.active
+    at = len(viewer.layers)
+    if below is not None and below in viewer.layers:
+        at = viewer.layers.index(below)
+    with selection.events.blocker_all():
+        viewer.layers.insert(at, layer)
+        viewer.layers.selection = selected
+        selection.active = active

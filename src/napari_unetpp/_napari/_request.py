@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from napari_unetpp._napari._colours import model_colours
 from napari_unetpp._napari._layers import ResultGroup
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class SegmentRequest:
             provenance=provenance,
             folder=None if self.folder is None else str(self.folder),
             replaces=self.view is not None or self.folder is not None,
+            class_colours=model_colours(model.config),
         )
 
     def _geometry(self) -> Geometry:

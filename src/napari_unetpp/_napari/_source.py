@@ -56,7 +56,7 @@ class Geometry:
             shear=self.shear,
         )
 
-    def shifted(self, offset: tuple[int, ...]) -> Geometry:
+    def shifted(self, offset: tuple[float, ...]) -> Geometry:
         """Return the geometry of the part that starts `offset` pixels further on."""
         return replace(self, translate=tuple(float(v) for v in self._own(offset)))
 
@@ -163,6 +163,10 @@ class Source:
     def with_axes(self, axes: str) -> Self:
         """Return the same image with other letters for its axes."""
         return replace(self, axes=axes)
+
+    def with_data(self, data: LazyArray) -> Self:
+        """Return the same image with other pixels."""
+        return replace(self, data=data)
 
 
 def read_layer(layer: Image) -> Source:

@@ -7,7 +7,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le, Lt
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -47,6 +47,11 @@ class Label:
         What a step of an integer field stands for, in that of the setting.
     choices : mapping of str to str
         Texts for the values of a setting with a fixed set of them.
+    left_out : str
+        Text for an integer setting that is left out of the settings, to be chosen
+        later; empty if it must be set.
+    decimals : int
+        Of a setting that is not whole.
     """
 
     text: str
@@ -55,6 +60,8 @@ class Label:
     suffix: str = ""
     unit: int = 1
     choices: Mapping[str, str] = field(default_factory=dict)
+    left_out: str = ""
+    decimals: int = 3
 
 
 class SettingsForm(QWidget):  # type: ignore[misc]
@@ -80,26 +87,43 @@ class SettingsForm(QWidget):  # type: ignore[misc]
     def __init__(self, start: Settings, labels: Mapping[str, Label]) -> None:
         super().__init__()
         self.fields: dict[str, QWidget] = {}
-        self._units = {name: label.unit for name, label in labels.items()}
+        self._labels = dict(labels)
         self.rows = QFormLayout(self)
         self.rows.setContentsMargins(0, 0, 0, 0)
         self.rows.setFieldGrowthPolicy(QFormLayout.AllNonFixedFieldsGrow)
         for name, label in labels.items():
             info = type(start).model_fields[name]
             widget = _make_field(info, label)
-            _set_value(widget, getattr(start, name), label.unit)
             widget.setToolTip(label.help)
             widget.setAccessibleName(label.text)
             _changed_signal(widget).connect(self._tell)
             self.rows.addRow(label.text, widget)
             self.rows.labelForField(widget).setToolTip(label.help)
             self.fields[name] = widget
+        self.show_settings(start)
+
+    def show_settings(self, settings: Settings) -> None:
+        """Show the values of other settings of the same kind."""
+        for name, widget in self.fields.items():
+            label = self._labels[name]
+            value = getattr(settings, name)
+            if label.left_out and name not in settings.model_fields_set:
+                value = None
+            _set_value(widget, value, label.unit)
 
     def values(self) -> dict[str, Any]:
-        """Return the value of each field, by the name of its setting."""
-        return {
-            name: _get_value(widget, self._units[name])
+        """Return the value of each field, by the name of its setting.
+
+        Settings that are left out are missing.
+        """
+        found = {
+            name: _get_value(widget, self._labels[name].unit)
             for name, widget in self.fields.items()
+        }
+        return {
+            name: value
+            for name, value in found.items()
+            if value is not None or not self._labels[name].left_out
         }
 
     def _tell(self, *_: object) -> None:
@@ -117,8 +141,9 @@ def _make_field(info: FieldInfo, label: Label) -> QWidget:
         return _integer(info, optional=optional, label=label)
     if kind is float:
         widget = QDoubleSpinBox()
-        widget.setDecimals(3)
-        widget.setRange(*_limits(info))
+        widget.setDecimals(label.decimals)
+        widget.setSingleStep(10.0 ** (1 - label.decimals))
+        widget.setRange(*_limits(info, 10.0**-label.decimals))
         widget.setSuffix(label.suffix)
         return widget
     return QLineEdit()
@@ -141,20 +166,28 @@ def _choice(values: tuple[str, ...], label: Label) -> QComboBox:
 
 def _integer(info: FieldInfo, *, optional: bool, label: Label) -> QSpinBox:
     """Return a spin box; ``None`` is its lowest step, shown as a word."""
-    low, high = (int(v) for v in _limits(info))
+    low, high = (int(v) for v in _limits(info, 1))
+    word = label.none if optional else label.left_out
     widget = QSpinBox()
-    widget.setRange(low - 1 if optional else low, high)
+    widget.setRange(low - 1 if word else low, high)
     widget.setSuffix(label.suffix)
-    if optional:
-        widget.setSpecialValueText(label.none)
+    widget.setSpecialValueText(word)
     return widget
 
 
-def _limits(info: FieldInfo) -> tuple[float, float]:
-    """Return the smallest and largest value that a field allows."""
-    low = [float(m.ge) for m in info.metadata if isinstance(m, Ge)]  # type: ignore[arg-type]
-    above = [float(m.gt) + 1e-3 for m in info.metadata if isinstance(m, Gt)]  # type: ignore[arg-type]
-    return max([*low, *above], default=0.0), _MOST
+def _limits(info: FieldInfo, step: float) -> tuple[float, float]:
+    """Return the smallest and largest value, in steps, that a field allows."""
+    low, high = [0.0], [float(_MOST)]
+    for rule in info.metadata:
+        if isinstance(rule, Ge):
+            low.append(float(rule.ge))  # type: ignore[arg-type]
+        elif isinstance(rule, Gt):
+            low.append(float(rule.gt) + step)  # type: ignore[arg-type]
+        elif isinstance(rule, Le):
+            high.append(float(rule.le))  # type: ignore[arg-type]
+        elif isinstance(rule, Lt):
+            high.append(float(rule.lt) - step)  # type: ignore[arg-type]
+    return max(low), min(high)
 
 
 def _set_value(widget: QWidget, value: Any, unit: int) -> None:

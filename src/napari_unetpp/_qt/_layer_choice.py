@@ -8,9 +8,11 @@ from napari.layers import Image, Labels, Layer, Shapes
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
-from napari_unetpp._napari import is_result
+from napari_unetpp._napari import can_be_learnt, is_result
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from napari.viewer import Viewer
 
 
@@ -52,7 +54,7 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         """Choose a layer of the viewer."""
         self.setCurrentIndex(self._index_of(layer))
 
-    def _offers(self, layer: Layer) -> bool:
+    def offers(self, layer: Layer) -> bool:
         """Return whether a layer can be chosen."""
         raise NotImplementedError
 
@@ -60,7 +62,7 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         before = self.layer
         with QSignalBlocker(self):
             self.clear()
-            found = [la for la in reversed(self._viewer.layers) if self._offers(la)]
+            found = [la for la in reversed(self._viewer.layers) if self.offers(la)]
             self._layers = [None, *found] if self._none else found
             for layer in self._layers:
                 self.addItem(self._none if layer is None else layer.name)
@@ -93,8 +95,34 @@ class ImageChoice(LayerChoice):
         self.setAccessibleName("Image")
         self.choose(viewer.layers.selection.active)
 
-    def _offers(self, layer: Layer) -> bool:
+    def offers(self, layer: Layer) -> bool:
         return isinstance(layer, Image) and not is_result(layer)
+
+
+class LabelsChoice(LayerChoice):
+    """Combo box of a viewer's labels layers; of our results only final labels.
+
+    They are worth learning from once somebody has corrected them; previews are not.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__(viewer, none="none yet")
+        self.setToolTip(
+            "What is painted on the image: a few strokes of each class, or a mask"
+        )
+        self.setAccessibleName("Labels")
+
+    def suggest(self, shapes: Collection[tuple[int, ...]]) -> None:
+        """Choose the topmost layer of one of these shapes that is no result of ours."""
+        for layer in self._layers:
+            if layer is None or is_result(layer) or layer.multiscale:
+                continue
+            if tuple(layer.data.shape) in shapes:
+                self.choose(layer)
+                return
+
+    def offers(self, layer: Layer) -> bool:
+        return isinstance(layer, Labels) and can_be_learnt(layer)
 
 
 class InsideChoice(LayerChoice):
@@ -108,5 +136,5 @@ class InsideChoice(LayerChoice):
         )
         self.setAccessibleName("Only inside")
 
-    def _offers(self, layer: Layer) -> bool:
+    def offers(self, layer: Layer) -> bool:
         return isinstance(layer, (Labels, Shapes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import QSignalBlocker, Signal, Slot
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -14,6 +14,9 @@ from qtpy.QtWidgets import (
     QToolButton,
     QWidget,
 )
+
+from napari_unetpp._napari import own_models
+from napari_unetpp._qt._folder_watch import FolderWatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +30,18 @@ class ModelChoice(QWidget):  # type: ignore[misc]
     model : str
         Chosen at the start: name of a bundled model, or path of a file.
     folder : Path
-        Where the file dialog begins.
+        The user's models, offered as soon as they are there; the file dialog begins
+        here.
+    none : str
+        Text for no model, which is then the first choice, ``""``.
     """
 
     model_changed = Signal()
 
-    def __init__(self, model: str, folder: Path) -> None:
+    def __init__(self, model: str, folder: Path, none: str = "") -> None:
         super().__init__()
         self._folder = folder
+        self._none = none
         self._models: list[str] = []
         self._box = QComboBox()
         self._box.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
@@ -49,19 +56,24 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
         layout.addWidget(button)
+        if none:
+            self.choose("")
         self.choose(model)
+        self._watch = FolderWatch(folder, self)
+        self._watch.changed.connect(self._offer_new)
 
     @property
     def model(self) -> str:
-        """Name of a bundled model, or path of a file."""
+        """Name of a bundled model, or path of a file; empty for none."""
         return self._models[int(self._box.currentIndex())]
 
     def offer(self, models: Sequence[str]) -> None:
         """Offer these models, and those offered already after them."""
         chosen = self.model
-        kept = [model for model in self._models if model not in models]
+        first = [""] if self._none else []
+        kept = [m for m in self._models if m not in models and m not in first]
         with QSignalBlocker(self._box):
-            self._models = [*models, *kept]
+            self._models = [*first, *models, *kept]
             self._box.clear()
             for model in self._models:
                 self._add_item(model)
@@ -76,8 +88,17 @@ class ModelChoice(QWidget):  # type: ignore[misc]
 
     def _add_item(self, model: str) -> None:
         path = Path(model)
-        self._box.addItem(path.stem if path.suffix else model)
+        text = path.stem if path.suffix else model
+        self._box.addItem(text or self._none)
         self._box.setItemData(self._box.count() - 1, model, 3)  # 3: the tool tip
+
+    @Slot()  # type: ignore[untyped-decorator]
+    def _offer_new(self) -> None:
+        """Offer models that were not there before, after those that come with us."""
+        own = own_models(self._folder)
+        if not set(own) <= set(self._models):
+            bundled = [m for m in self._models if m and not Path(m).suffix]
+            self.offer([*bundled, *own])
 
     def _ask_for_file(self) -> None:
         start = str(self._folder if self._folder.is_dir() else Path.home())

@@ -8,7 +8,6 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QLabel,
     QLineEdit,
     QSizePolicy,
     QVBoxLayout,
@@ -21,6 +20,7 @@ from napari_unetpp._qt._folder_choice import FolderChoice
 from napari_unetpp._qt._forms import Label, SettingsForm
 from napari_unetpp._qt._layer_choice import ImageChoice, InsideChoice
 from napari_unetpp._qt._model_choice import ModelChoice
+from napari_unetpp._qt._text import small_label
 from napari_unetpp.arrays import parse_axes
 from napari_unetpp.config import PredictionConfig
 from napari_unetpp.errors import AxesError
@@ -28,10 +28,11 @@ from napari_unetpp.errors import AxesError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari.layers import Image
+    from napari.layers import Image, Labels
     from napari.viewer import Viewer
 
     from napari_unetpp._napari import Described, Preferences, Prepared
+    from napari_unetpp._recipe import SegmentRecipe
 
 _HOW = {
     "mode": Label(
@@ -101,14 +102,14 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         self.axes_field = QLineEdit()
         self.channels = QComboBox()
         self.models = ModelChoice(preferences.model, preferences.models_folder)
-        self.model_text = _small_label()
+        self.model_text = small_label()
         self.devices = QComboBox()
         self.how = SettingsForm(preferences.prediction, _HOW)
         self.advanced = SettingsForm(preferences.prediction, _ADVANCED)
         self.inside_choice = InsideChoice(viewer)
         self.folder_choice = FolderChoice()
         self.heads = QCheckBox("Show every head and the uncertainty")
-        self.problem_text = _small_label()
+        self.problem_text = small_label()
         self._set_up_fields(preferences.prediction.device)
         self._lay_out()
         self._connect()
@@ -222,6 +223,25 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         self.model_text.setText(message)
         self._check()
 
+    def show_recipe(
+        self, recipe: SegmentRecipe, image: Image, mask: Labels | None
+    ) -> None:
+        """Show what a recipe says of one image, which is a layer now."""
+        one, settings = recipe.inputs[0], recipe.settings
+        self.layers.choose(image)
+        if one.axes:
+            self.axes_field.setText(one.axes)
+        self.channels.setCurrentIndex(self.channels.findData(one.channel))
+        self.models.choose(recipe.model)
+        self.how.show_settings(settings)
+        self.advanced.show_settings(settings)
+        if self.devices.findData(settings.device) >= 0:
+            self._choose_device(settings.device)
+        self.inside_choice.choose(mask)
+        self.folder_choice.choose(recipe.output)
+        kinds = recipe.results.kinds
+        self.heads.setChecked(kinds is None or "heads" in kinds)
+
     def _set_up_fields(self, device: str) -> None:
         self.axes_field.setToolTip(
             "One letter for each axis of the image, guessed; correct it if it is wrong."
@@ -310,12 +330,3 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         self.problem_text.setText(problem)
         self.problem_text.setVisible(bool(problem))
         self.changed.emit()
-
-
-def _small_label() -> QLabel:
-    """Return a label that wraps and never widens the panel."""
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Minimum)
-    return label

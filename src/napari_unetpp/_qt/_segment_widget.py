@@ -25,8 +25,10 @@ from napari_unetpp._napari import (
     segment_source,
     visible_view,
 )
+from napari_unetpp._qt._device_queue import Waiting, device_queue, in_turn
 from napari_unetpp._qt._run_bar import RunBar, clock
 from napari_unetpp._qt._segment_form import SegmentForm
+from napari_unetpp._qt._segment_recipes import SegmentRecipes
 from napari_unetpp._qt._view_follower import ViewFollower
 from napari_unetpp._qt._workers import Cancelled, Done, Failed, Sent, start_run
 from napari_unetpp.errors import AxesError
@@ -68,6 +70,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._summary = ""
         self._began = 0.0
         self._request: SegmentRequest | None = None
+        self._request_fits = False
         self._follower = ViewFollower(napari_viewer, self)
         self.form = SegmentForm(napari_viewer, self._preferences)
         self.form.model_changed.connect(self._describe_model)
@@ -86,6 +89,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self.whole_button.clicked.connect(self.segment_whole)
         self.run_bar = RunBar()
         self.run_bar.cancelled.connect(self.cancel)
+        self.recipes = SegmentRecipes(napari_viewer, self.form, self._to_save)
+        self.recipes.said.connect(self._say)
+        self.recipes.failed.connect(self._refuse)
         self._lay_out()
         self._timer = QTimer(self)
         self._timer.setInterval(_STEP_MS)
@@ -125,6 +131,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.form)
         layout.addLayout(buttons)
+        layout.addWidget(self.recipes)
         layout.addWidget(self.run_bar)
         layout.addStretch(1)
 
@@ -134,21 +141,46 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         try:
             request = self._request_now(in_view=in_view)
         except ValueError as error:  # a setting, or something about the image
-            self.run_bar.stop(str(error), error=True)
+            self._refuse(str(error))
             return
         self._draw_all()
         self._run += 1
-        self._request = request
+        self._request, self._request_fits = request, True
         self._shown, self._progress, self._summary = None, None, ""
         self._began = time.monotonic()
         self.run_bar.start("Starting…")
+        what = f"the segmentation of {request.source.name!r}"
+        device = request.settings.device
+        events = partial(segment_source, request)
         self._worker = start_run(
-            self._viewer, partial(segment_source, request), self._run, self._receive
+            self._viewer,
+            partial(in_turn, device_queue(), device, what, events),
+            self._run,
+            self._receive,
         )
         if not in_view:
             self._follower.follow(request, self.form.layer, self.form.spatial_dims)
         self._timer.start()
         self._update_buttons()
+
+    def _to_save(self) -> SegmentRequest:
+        """Return what a recipe is made of: the view that was run last, or all.
+
+        Of a view only if nothing was changed in the form since.
+        """
+        if self._request is not None and self._request_fits:
+            return self._request
+        return self._request_now(in_view=False)
+
+    def _say(self, text: str) -> None:
+        """Show something while no run goes on."""
+        if not self.is_running:
+            self.run_bar.stop(text)
+
+    def _refuse(self, text: str) -> None:
+        """Show what went wrong before anything was begun."""
+        if not self.is_running:
+            self.run_bar.stop(text, error=True)
 
     def _request_now(self, *, in_view: bool) -> SegmentRequest:
         """Freeze what the form and the viewer say now."""
@@ -185,7 +217,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             self._progress = event
             if self._shown is not None and event.box is not None:
                 self._shown.tile_done(event.box)
-        elif isinstance(event, Note):
+        elif isinstance(event, (Note, Waiting)):
             self.run_bar.say(event.text)
         elif isinstance(event, LabelsReady):
             self._labels_ready(event)
@@ -236,6 +268,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _form_changed(self) -> None:
         """Forget what was wrong before: it may have been put right."""
         self.run_bar.forget_error()
+        self._request_fits = False
         self._update_buttons()
 
     def _update_buttons(self) -> None:

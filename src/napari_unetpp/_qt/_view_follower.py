@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QTimer, Slot
+from qtpy.QtCore import QObject, QTimer, Signal, Slot
 
 from napari_unetpp._napari import visible_view
 from napari_unetpp.errors import AxesError
@@ -19,11 +19,43 @@ QUIET_MS = 200
 """How long the view must rest before the run is told."""
 
 
-class ViewFollower(QObject):  # type: ignore[misc]
-    """Moves the focus of a run to where camera and sliders come to rest.
+class ViewRest(QObject):  # type: ignore[misc]
+    """Tells when camera and sliders have come to rest somewhere else.
 
     Only bound methods are connected: napari holds them weakly, so that a follower that
     is gone gets no more events.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer.
+    parent : QObject
+        The panel, with which it goes.
+    """
+
+    rested = Signal()
+
+    def __init__(self, viewer: Viewer, parent: QObject) -> None:
+        super().__init__(parent)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(QUIET_MS)
+        self._rest.timeout.connect(self.rested)
+        camera, dims = viewer.scene.camera.events, viewer.dims.events
+        moves = (camera.center, camera.zoom, dims.point, dims.ndisplay, dims.order)
+        for move in (*moves, viewer.layers.selection.events.active):
+            move.connect(self._moved)
+
+    def stop(self) -> None:
+        """Forget a move that has not come to rest yet."""
+        self._rest.stop()
+
+    def _moved(self, *_: object) -> None:
+        self._rest.start()
+
+
+class ViewFollower(QObject):  # type: ignore[misc]
+    """Moves the focus of a run to where camera and sliders come to rest.
 
     Parameters
     ----------
@@ -39,14 +71,8 @@ class ViewFollower(QObject):  # type: ignore[misc]
         self._request: SegmentRequest | None = None
         self._layer: Image | None = None
         self._spatial_dims = 2
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(QUIET_MS)
-        self._rest.timeout.connect(self._look)
-        camera, dims = viewer.scene.camera.events, viewer.dims.events
-        moves = (camera.center, camera.zoom, dims.point, dims.ndisplay, dims.order)
-        for move in moves:
-            move.connect(self._moved)
+        self._rest = ViewRest(viewer, self)
+        self._rest.rested.connect(self._look)
 
     def follow(self, request: SegmentRequest, layer: Image, spatial_dims: int) -> None:
         """Move the focus of a run from now on.
@@ -67,10 +93,6 @@ class ViewFollower(QObject):  # type: ignore[misc]
         """Leave the focus where it is."""
         self._rest.stop()
         self._request = self._layer = None
-
-    def _moved(self, *_: object) -> None:
-        if self._request is not None:
-            self._rest.start()
 
     @Slot()  # type: ignore[untyped-decorator]
     def _look(self) -> None:
