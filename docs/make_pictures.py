@@ -18,6 +18,7 @@ os.environ.setdefault(
 import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
+from scipy import ndimage
 
 from napari_unetpp.io._synthetic import nuclei_stack
 
@@ -118,12 +119,55 @@ def picture_large() -> None:
         viewer.close()
 
 
+def picture_train() -> None:
+    """Strokes on an image, the form, and a training that is under way."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    stack = nuclei_stack((3, 512, 512), n_nuclei=200)
+    plane = stack.data[1]
+    viewer.add_image(plane, name="nuclei", scale=(0.5, 0.5), units="um")
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unetpp", "UNet++: train")
+    strokes = viewer.add_labels(
+        draw_strokes(plane), name="strokes", scale=(0.5, 0.5), units="um"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        panel.form.name.folder = Path(folder)
+        panel.form.name.choose("my nuclei")
+        panel.form.budget.choose("minutes", 3)
+        wait(lambda: panel.bar.train_button.isEnabled(), 60)
+        wait(lambda: len(panel.form.labels.names) == 2, 20)
+        classes = panel.form.labels.classes
+        classes.item(0, 1).setText("background")
+        classes.item(1, 1).setText("nucleus")
+        viewer.reset_view()
+        viewer.layers.selection.active = strokes
+        save(viewer, "train_panel.png")
+        panel.train()
+        wait(lambda: not panel.is_running, 400)
+        save(viewer, "train_curves.png")
+        viewer.close()
+
+
+def draw_strokes(plane: np.ndarray) -> np.ndarray:
+    """Return strokes on every sixtieth row: 1 on the ground, 2 on nuclei."""
+    strokes = np.zeros(plane.shape, np.uint8)
+    nuclei = ndimage.gaussian_filter(plane, 2.0) > plane.mean() + 0.5 * plane.std()
+    inside = ndimage.binary_erosion(nuclei, iterations=3)
+    outside = ~ndimage.binary_dilation(nuclei, iterations=4)
+    for first in range(30, len(plane), 60):
+        rows = slice(first, first + 3)
+        columns = slice((first * 7) % 200, (first * 7) % 200 + 220)
+        strokes[rows, columns] = outside[rows, columns] + 2 * inside[rows, columns]
+    return strokes
+
+
 def main() -> None:
     """Make all pictures, or those that are named."""
     pictures = {
         "stack": picture_stack,
         "tissue": picture_tissue,
         "large": picture_large,
+        "train": picture_train,
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(pictures)}")

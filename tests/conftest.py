@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # napari reads this when it is imported, so it is set before any test can do that.
 _FOLDER = tempfile.TemporaryDirectory(prefix="napari-unetpp-tests-")
@@ -22,11 +23,23 @@ from napari_unetpp.config import (  # noqa: E402
 from napari_unetpp.io._model_file import save_model  # noqa: E402
 from napari_unetpp.nn import Model  # noqa: E402
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _few_threads() -> None:
     """Leave cores to the readers and writers; results do not depend on it."""
     torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks of a few maps gain nothing from more threads, and wait for them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def instance_config(spatial_dims: int = 2, norm: str = "batch") -> ModelConfig:

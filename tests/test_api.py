@@ -33,14 +33,18 @@ from napari_unetpp.inference import (
     RunStarted,
     TileDone,
     ViewFocus,
+    _level_times,
 )
 from napari_unetpp.training import (
+    EpochDone,
     Notice,
     Paused,
     StepDone,
     TrainingControl,
     TrainingFinished,
 )
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TRUE_SQUARES = 6
 VERBS = (
@@ -325,14 +329,16 @@ def strokes(squares):
 def learn(squares, strokes, small_class_model, monkeypatch):
     """Begin a short training of a small network, with previews from the first step."""
     monkeypatch.setattr(_watching, "_FIRST_STEPS", 1)
+    monkeypatch.setattr(_level_times, "_SECONDS", 0.02)
 
-    def begin(image=squares, **options):
+    def begin(image=squares, strokes=strokes, **options):
         return api.training(
             [image],
             [strokes],
             base=small_class_model,
             task="classes",
             unlabelled=0,
+            size="small",
             settings=LEARN,
             device="cpu",
             **options,
@@ -397,6 +403,28 @@ def test_places_are_found_while_training_rests(learn):
     assert found
     assert isinstance(event, TrainingFinished)
     assert event.stopped
+
+
+def test_a_new_class_begins_previews_and_searches_anew(learn, squares, strokes):
+    """Neither mixes the old network with the new one, and a search has its answer."""
+    image = np.tile(squares, (1, 10))  # several tiles
+    old = np.zeros(image.shape, np.uint8)
+    old[:, :120] = strokes
+    new = old.copy()
+    new[60, 5:90] = 5
+    focus, control, events = ViewFocus(), TrainingControl(), []
+    focus.look_at(0, ((0, 100), (0, 1200)), ())
+    for event in learn(image, strokes=old, focus=focus, control=control):
+        if isinstance(event, StepDone) and event.step == 2:
+            control.put_labels([new])
+        if isinstance(event, EpochDone) and event.epoch == 1:
+            focus.find_places()
+        events.append(event)
+    assert sum(isinstance(event, PlacesFound) for event in events) == 1
+    tiles = [event for event in events if isinstance(event, PreviewTile)]
+    n_classes = {(tile.pass_number, len(tile.mean)) for tile in tiles}
+    assert {n for _, n in n_classes} == {2, 3}
+    assert len(n_classes) == len({number for number, _ in n_classes})
 
 
 def test_what_cannot_be_shown_is_told_once(learn, squares):

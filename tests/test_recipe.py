@@ -26,10 +26,13 @@ from napari_unetpp._recipe import (
 from napari_unetpp.arrays import Image
 from napari_unetpp.config import PredictionConfig, TrainingConfig
 from napari_unetpp.errors import AxesError, RecipeError, SettingsError
+from napari_unetpp.inference import result_of
 from napari_unetpp.io import as_image, load_model_file
 
 if TYPE_CHECKING:
     from napari_unetpp.nn import Model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SHORT = TrainingConfig(
     epochs=1, steps_per_epoch=2, batch=2, patch=32, seed=3, precision="float32"
@@ -280,3 +283,28 @@ def test_the_recipes_of_the_manual_can_be_read(tmp_path, number):
 def test_models_without_a_recipe_say_so(small_model):
     with pytest.raises(RecipeError, match="no recipe in its header"):
         api.model_recipe(small_model)
+
+
+def test_a_training_on_files_has_its_recipe_in_its_model(folder):
+    """Python too: with paths there is enough to do it again, with arrays not."""
+    output = folder / "models" / "mine.safetensors"
+    output.parent.mkdir()
+    images, labels = (
+        [folder / f"{kind}{k}.tif" for k in (0, 1)] for kind in ("image", "labels")
+    )
+    told = {"task": "classes", "unlabelled": 0, "size": "small", "device": "cpu"}
+    told |= {"class_names": {1: "ground"}, "settings": SHORT}
+    model = result_of(api.training(images, labels, output=output, **told))
+    recipe = api.model_recipe(output)
+    assert [item.image[0] for item in recipe.inputs] == images
+    assert [item.labels for item in recipe.inputs] == labels
+    assert (recipe.task, recipe.unlabelled, recipe.size) == ("classes", 0, "small")
+    assert recipe.class_names == {1: "ground"}
+    assert recipe.output == output
+    header = model.config.training["recipe"]
+    assert header["inputs"][0]["image"] == f"../{images[0].name}"
+    again = api.run_recipe(recipe, output=folder / "again.safetensors")
+    assert equal(model, again.model)
+    arrays = [tifffile.imread(path) for path in images]
+    model = result_of(api.training(arrays, labels, **told))
+    assert model.config.training["recipe"] is None

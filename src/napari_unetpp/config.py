@@ -277,7 +277,7 @@ class TrainingConfig(Settings):
     """Edge of a training patch in pixels; made a multiple of the alignment."""
     batch: int = Field(default=4, ge=1)
     epochs: int | None = Field(default=None, ge=1)
-    minutes: float | None = Field(default=None, gt=0)
+    minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     steps_per_epoch: int = Field(default=50, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication
 
+from mouse import Mouse
 from napari_unetpp._napari import _training_layers, is_result
 from napari_unetpp._napari._source import read_layer
 from napari_unetpp._napari._training_layers import PreviewLayers
@@ -85,33 +82,20 @@ def test_a_stroke_goes_on_while_layers_come_and_move(
     layers, labels = set_up(viewer)
     labels.brush_size = 1
     qtbot.wait(200)
-    with warnings.catch_warnings():  # the canvas itself is not public
-        warnings.simplefilter("ignore", FutureWarning)
-        canvas = viewer.window._qt_viewer.canvas.native
-    middle = canvas.rect().center()
-
-    def move(x: int) -> None:
-        place = QPointF(middle.x() + x, middle.y())
-        at = canvas.mapToGlobal(place.toPoint())
-        left = Qt.MouseButton.LeftButton
-        event = QMouseEvent(
-            QEvent.Type.MouseMove, place, QPointF(at), left, left, Qt.NoModifier
-        )
-        QApplication.sendEvent(canvas, event)
-        qtbot.wait(50)
+    mouse = Mouse(viewer, qtbot)
 
     def show() -> None:
         layers.show(preview_of(index_map(40, 50), ((0, 40), (0, 50))))
         drawn(layers)
 
-    qtbot.mousePress(canvas, Qt.LeftButton, pos=middle - QPoint(100, 0))
-    move(-50)
+    mouse.press(-100)
+    mouse.drag(-50)
     show()
     assert len(viewer.layers) == 4
-    move(0)
+    mouse.drag(0)
     show()
-    move(100)
-    qtbot.mouseRelease(canvas, Qt.LeftButton, pos=middle + QPoint(100, 0))
+    mouse.drag(100)
+    mouse.release(100)
     (row,) = np.flatnonzero(labels.data.any(axis=1))
     painted = np.flatnonzero(labels.data[row])
     assert len(painted) > 10

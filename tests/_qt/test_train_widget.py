@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from mouse import Mouse
 from napari_unetpp import load_model
 from napari_unetpp._napari import read_preferences
 from napari_unetpp._qt import _train_widget
@@ -45,6 +46,8 @@ def open_train(qtbot: Any) -> Open:
     def open_in(viewer: Viewer) -> TrainWidget:
         _, panel = viewer.window.add_plugin_dock_widget(*PANEL)
         panel.form.budget.choose("epochs", 2)
+        sizes = panel.form.network.sizes
+        sizes.setCurrentIndex(sizes.findData("small"))
         fields = panel.form.advanced.training.fields
         for name, value in {"patch": 32, "batch": 2, "steps_per_epoch": 3}.items():
             fields[name].setValue(value)
@@ -64,6 +67,23 @@ def labelled(viewer: Viewer, squares: Squares, n_planes: int = 0) -> Any:
     return viewer.add_labels(labels, name="strokes")
 
 
+def paint_with_the_mouse(viewer: Viewer, qtbot: Any, strokes: Any) -> None:
+    """Draw strokes of ground and of squares, as a person does."""
+    mouse = Mouse(viewer, qtbot)
+    zoom = viewer.scene.camera.zoom
+    strokes.mode, strokes.brush_size = "paint", 2
+    for value, rows in {1: (5, 35, 75), 2: (15, 55)}.items():
+        strokes.selected_label = value
+        for row in rows:
+            for first in (10, 50, 90) if value == 2 else (10,):
+                last = first + 11 if value == 2 else 110
+                start, stop = ((column - 65) * zoom for column in (first, last))
+                mouse.stroke(round(start), round(stop), round((row - 50) * zoom))
+    painted = strokes.data[strokes.data > 0]
+    assert {1, 2} == set(painted.tolist())
+    assert len(painted) > 400
+
+
 def notes(panel: TrainWidget) -> str:
     """Return all notices of the last training."""
     return str(panel.watch.notes.toPlainText())
@@ -74,10 +94,13 @@ def message(panel: TrainWidget) -> str:
     return str(panel.bar.progress.text.text())
 
 
-def test_train_watch_stop_and_segment(
+def test_paint_train_watch_stop_and_segment(
     squares: Squares, viewer: Viewer, open_train: Open, qtbot: Any, folder: Path
 ) -> None:
-    strokes = labelled(viewer, squares)
+    viewer.add_image(squares((100, 130)), name="cells")
+    strokes = viewer.add_labels(np.zeros((100, 130), np.uint8), name="strokes")
+    qtbot.wait(200)  # what is under the mouse is known once it was drawn
+    paint_with_the_mouse(viewer, qtbot, strokes)
     panel = open_train(viewer)
     panel.form.budget.choose("epochs", 500)
     panel.bar.train_button.click()

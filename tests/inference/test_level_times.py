@@ -9,6 +9,8 @@ import torch
 
 from napari_unetpp.inference import measure_levels
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 
 

@@ -22,6 +22,8 @@ from napari_unetpp.inference import _places as places_module
 from napari_unetpp.inference._places import entropy
 from napari_unetpp.io import as_image
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 EDGE = 96
 
 

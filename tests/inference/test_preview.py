@@ -20,6 +20,8 @@ from napari_unetpp.inference import (
 )
 from napari_unetpp.io import as_image
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = PredictionConfig(device="cpu")
 HALF = 1e-3
 """What float16 rounds probabilities by."""

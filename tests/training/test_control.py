@@ -5,11 +5,12 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from napari_unetpp.config import ModelConfig, NetworkConfig
 from napari_unetpp.data import TrainingPair
-from napari_unetpp.errors import LabelsError
+from napari_unetpp.errors import LabelsError, TrainingError
 from napari_unetpp.nn import Model
 from napari_unetpp.training import (
     EpochDone,
@@ -84,6 +85,23 @@ def test_stop_in_the_first_epoch_keeps_the_latest_weights(
     whole = finished(fit(new_model(), data, settings, CPU)).model
     resumed = fit(new_model(), data, settings, CPU, checkpoint=path, resume=True)
     assert same_weights(finished(resumed).model, whole)
+
+
+def test_stop_before_the_first_step_makes_no_model(new_model, data, settings, tmp_path):
+    """Untrained weights are no model."""
+    control, path = TrainingControl(), tmp_path / "c"
+    control.stop()
+    events = fit(new_model(), data, settings, CPU, control=control, checkpoint=path)
+    with pytest.raises(TrainingError, match="before its first step"):
+        list(events)
+    assert not path.exists()
+
+
+def test_the_shortest_budget_has_a_step(new_model, data, settings):
+    settings = settings.model_copy(update={"minutes": 1e-9})
+    *_, last = fit(new_model(), data, settings, CPU)
+    assert last.record["steps"] == 1
+    assert not last.stopped
 
 
 def test_a_pause_changes_nothing_and_is_not_in_the_budget(

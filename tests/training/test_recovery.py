@@ -142,7 +142,7 @@ model = Model.new(ModelConfig(
     network=NetworkConfig(widths=(16, 16, 16), out_channels=3), task="instances",
     class_names=INSTANCE_CLASSES, class_values=(0, 1, 2)))
 settings = TrainingConfig(
-    epochs=1, steps_per_epoch=2, patch=96, batch=32, precision="float32", rim=0)
+    epochs=1, steps_per_epoch=1, patch=96, batch=32, precision="float32", rim=0)
 data = TrainingData([pair], [pair])
 events = fit(model, data, settings, torch.device("cpu"))
 next(events)

@@ -14,8 +14,8 @@ from napari_unetpp.errors import (
     LabelsError,
     OutputError,
     OutputExistsError,
+    SettingsError,
     TrainingError,
-    UnetppError,
 )
 from napari_unetpp.io import load_model_file
 from napari_unetpp.training import (
@@ -109,7 +109,12 @@ def test_stacks_train_in_3d_and_pool_less_where_planes_are_far_apart(tmp_path):
     assert network.spatial_dims == 3
     assert network.strides[0] == (1, 2, 2)
     assert network.strides[-1] == (2, 2, 2)
-    assert run([path], [truth], spatial_dims=2).model.config.network.spatial_dims == 2
+    first = next(
+        train_model(
+            [path], [truth], CPU, size="small", spatial_dims=2, settings=SETTINGS
+        )
+    )
+    assert first.live.config.network.spatial_dims == 2
 
 
 def test_colour_images_train_on_their_channels():
@@ -160,18 +165,41 @@ def test_an_unfinished_run_is_not_thrown_away_and_can_be_resumed(tmp_path):
     image, truth = squares()
     output = tmp_path / "m.safetensors"
     settings = SETTINGS.model_copy(update={"epochs": 3})
-    events = train_model(
-        [image], [truth], CPU, size="small", settings=settings, output=output
-    )
+    options = {"settings": settings, "output": output, "size": "small"}
+    events = train_model([image], [truth], CPU, recipe={"recipe": "train"}, **options)
     next(e for e in events if isinstance(e, CheckpointSaved))
     events.close()
     assert not output.exists()
     with pytest.raises(TrainingError, match="unfinished run"):
         run([image], [truth], settings=settings, output=output)
     resumed = run([image], [truth], settings=settings, output=output, resume=True)
+    assert resumed.record["recipe"] == {"recipe": "train"}
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
     whole = run([image], [truth], settings=settings).model.network.state_dict()
     for name, value in resumed.model.network.state_dict().items():
+        assert torch.equal(value, whole[name]), name
+
+
+def test_a_run_that_was_killed_after_its_model_is_complete(tmp_path):
+    """Killed between writing the model and removing the checkpoint: both are there."""
+    image, truth = squares()
+    output, kept = tmp_path / "m.safetensors", tmp_path / "m.safetensors.checkpoint"
+    events = train_model(
+        [image], [truth], CPU, size="small", settings=SETTINGS, output=output
+    )
+    for event in events:
+        if isinstance(event, CheckpointSaved):
+            content = kept.read_bytes()
+        if isinstance(event, TrainingFinished):
+            assert not kept.exists()  # also if nobody asks for more
+    kept.write_bytes(content)
+    with pytest.raises(OutputExistsError, match=r"is complete.*--overwrite"):
+        run([image], [truth], settings=SETTINGS, output=output, resume=True)
+    again = {"output": output, "resume": True, "overwrite": True}
+    whole = load_model_file(output).network.state_dict()
+    model = run([image], [truth], settings=SETTINGS, **again).model
+    assert not kept.exists()
+    for name, value in model.network.state_dict().items():
         assert torch.equal(value, whole[name]), name
 
 
@@ -200,11 +228,10 @@ def test_labels_that_do_not_fit_are_refused():
         run([image], [np.ones_like(truth)], task="classes")
 
 
-def test_a_base_of_another_dimension_is_refused():
-    stack, truth = squares(shape=(8, 40, 48))
-    base = run([stack], [truth], spatial_dims=3).model
-    with pytest.raises(UnetppError, match="3-D"):
-        run([stack[0]], [truth[0]], base=base)
+def test_a_base_of_another_dimension_is_refused(new_model):
+    image, truth = squares()
+    with pytest.raises(SettingsError, match="3-D"):
+        run([image], [truth], base=new_model(3))
 
 
 def test_a_volume_is_needed_for_three_dimensions():
@@ -217,7 +244,7 @@ def test_an_image_is_left_to_learn_from():
     pairs = [squares(seed) for seed in range(4)]
     settings = SETTINGS.model_copy(update={"validation_fraction": 0.95})
     images, truths = zip(*pairs, strict=True)
-    assert run(images, truths, settings=settings).record["n_images"] == 1
+    assert run(images, truths, settings=settings).record["n_regions"] == 1
 
 
 def scribbles(*values):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from napari_unetpp.arrays import Image, LabelRule
-from napari_unetpp.errors import TrainingError
+from napari_unetpp.errors import SettingsError
 from napari_unetpp.io import as_image, read_labels
 from napari_unetpp.training._prepare import LabelledImage, new_model
 from napari_unetpp.training._warm_start import warm_start
@@ -90,5 +90,5 @@ def test_the_size_is_that_of_the_base():
 
 
 def test_a_base_of_another_dimension_is_refused():
-    with pytest.raises(TrainingError, match=r"2-D.*3-D.*same dimension"):
+    with pytest.raises(SettingsError, match=r"2-D.*3-D.*same dimension"):
         warm_start(model(dims=3), model())

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _QUIET_MS = 400
 """How long nobody must paint before labels are counted again."""
-_PATCHES = {2: (256, 8), 3: (64, 2)}
-"""Patch and batch where they are chosen by the core, for what a network costs."""
 
 
 class FormAnswers(QObject):  # type: ignore[misc]
@@ -103,9 +101,8 @@ class FormAnswers(QObject):  # type: ignore[misc]
         if not self.is_prepared:  # torch would be imported twice at once
             return
         dims = self._form.network.spatial_dims
-        patch, batch = _PATCHES[dims]
         chosen = self._form.advanced.training.values()
-        patch, batch = chosen.get("patch", patch), chosen.get("batch", batch)
+        patch, batch = chosen.get("patch"), chosen.get("batch")
         n = self._form.n_channels
         self._ask(Sizes, partial(weigh_sizes, dims, n, patch, batch))
 

@@ -58,6 +58,7 @@ class NetworkFields(QObject):  # type: ignore[misc]
             box.setAccessibleName(name)
             box.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
         self.dimensions.currentIndexChanged.connect(self._network_chosen)
+        self.sizes.setCurrentIndex(self.sizes.findData("base"))
         self.sizes.currentIndexChanged.connect(self._show_size)
         self.models.model_changed.connect(self._base_chosen)
 

@@ -6,11 +6,11 @@ from napari_unetpp.api._places import finding_places, next_places
 from napari_unetpp.api._recipe import (
     RecipeResult,
     model_recipe,
-    recipe_header,
     run_recipe,
     running,
     training_arguments,
 )
+from napari_unetpp.api._recipe_header import recipe_header
 from napari_unetpp.api._recipe_inputs import (
     planned_training_input,
     recipe_folder,

@@ -13,10 +13,10 @@ from napari_unetpp._recipe import (
     TrainRecipe,
     input_paths,
     located,
-    plain,
     settled,
 )
 from napari_unetpp.api._models import load_model
+from napari_unetpp.api._recipe_header import recipe_header
 from napari_unetpp.api._recipe_inputs import open_mask, open_training_input
 from napari_unetpp.api._segment_to import segmenting_to
 from napari_unetpp.api._train import training
@@ -27,8 +27,6 @@ from napari_unetpp.io import load_recipe, stem
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-    from pydantic import JsonValue
 
     from napari_unetpp._recipe import Recipe
     from napari_unetpp.inference import SavedSegmentation
@@ -233,21 +231,6 @@ def training_arguments(recipe: TrainRecipe) -> dict[str, Any]:
     }
 
 
-def recipe_header(recipe: Recipe, model: str | Path | None) -> dict[str, JsonValue]:
-    """Return a recipe as the header of a model file keeps it.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        What the model is made by.
-    model : str, Path or None
-        The model file, relative to which paths are kept; ``None`` keeps them absolute.
-    """
-    if model is None:
-        return plain(located(recipe, Path()))
-    return plain(recipe, Path(model).parent)
-
-
 def model_recipe(model: str | Path | Model) -> TrainRecipe:
     """Return the recipe that made a model, out of its header.
 
@@ -273,7 +256,7 @@ def model_recipe(model: str | Path | Model) -> TrainRecipe:
     if not header:
         raise RecipeError(
             f"{_name(model)} has no recipe in its header; models have one that were"
-            " trained by the panel, the command line or a recipe"
+            " trained on files or layers, not on arrays alone"
         )
     try:
         recipe = TrainRecipe.model_validate(header)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_unetpp.api._models import load_model
+from napari_unetpp.api._recipe_header import recipe_of_files
 from napari_unetpp.api._watching import Labelling, watched
 from napari_unetpp.config import TrainingConfig
 from napari_unetpp.inference import resolve_device, result_of
@@ -65,7 +66,7 @@ def train(
         default all pixels are labelled and 0 is the background.
     size : {"small", "base", "paper"}
         Width of a new network; ``"paper"`` is that of the publication. Each step costs
-        about four times the time of the one before.
+        about twice the time of the one before on a CPU.
     spatial_dims : {2, 3}, optional
         Dimensions of a new network; 3 if every image has a Z axis, by default.
     epochs, minutes : optional
@@ -102,7 +103,9 @@ def train(
     InputError
         If images, labels or settings cannot be used.
     TrainingError
-        If the loss is not finite, or an unfinished run lies beside `output`.
+        If the loss keeps being not finite, if memory is short even for one small patch,
+        if it was stopped before its first step, or if an unfinished run lies beside
+        `output`.
     ModelFileError, DeviceError, OutputError
         If base, device or output cannot be used.
 
@@ -113,7 +116,7 @@ def train(
     >>> image = immunohistochemistry()[:128, :160]
     >>> labels = napari_unetpp.segment(image, device="cpu").labels
     >>> model = napari_unetpp.train(
-    ...     [image], [labels], size="small", minutes=0.05, device="cpu"
+    ...     [image], [labels], size="small", minutes=0.01, device="cpu"
     ... )
     >>> model.config.task
     'instances'
@@ -178,7 +181,8 @@ def training(
         places to label. What is predicted for it is told in between; the weights are
         the same with and without.
     recipe : mapping of str to JSON values, optional
-        What is kept in the header of the model as the recipe that made it.
+        What is kept in the header of the model as the recipe that made it. It need not
+        be given where images, labels and base are all files.
     images, labels, base, task, unlabelled, size, spatial_dims, axes, channel, \
     nonfinite, device, output, resume, overwrite, class_names, class_colours
         As in `train`.
@@ -187,7 +191,7 @@ def training(
     ------
     TrainingStarted
         Once, and again when the network had to be rebuilt.
-    StepDone, EpochDone, CheckpointSaved, LabelsTaken, Paused, Notice
+    StepDone, Validating, EpochDone, CheckpointSaved, LabelsTaken, Paused, Notice
         While the network learns.
     PreviewTile, PlacesFound, LevelsMeasured
         With `focus`: what the network makes of the view by now, where the next label
@@ -200,26 +204,31 @@ def training(
     InputError, TrainingError, ModelFileError, DeviceError, OutputError
         As in `train`.
     """
+    asked: dict[str, Any] = {
+        "task": task,
+        "unlabelled": unlabelled,
+        "size": size,
+        "spatial_dims": spatial_dims,
+        "settings": settings or _training_settings(None, None, 0),
+        "axes": axes,
+        "channel": channel,
+        "nonfinite": nonfinite,
+        "output": output,
+        "class_names": class_names or {},
+        "class_colours": class_colours or {},
+    }
+    if recipe is None:
+        recipe = recipe_of_files(images, labels, base=base, device=device, **asked)
     events = train_model(
         images,
         labels,
         resolve_device(device),
         base=None if base is None else load_model(base),
-        task=task,
-        unlabelled=unlabelled,
-        size=size,
-        spatial_dims=spatial_dims,
-        settings=settings or _training_settings(None, None, 0),
-        axes=axes,
-        channel=channel,
-        nonfinite=nonfinite,
-        output=output,
         resume=resume,
         overwrite=overwrite,
         control=control,
-        class_names=class_names,
-        class_colours=class_colours,
         recipe=recipe,
+        **asked,
     )
     if focus is None:
         return (yield from events)

@@ -7,7 +7,7 @@ changed: the weights are the same with and without.
 from __future__ import annotations
 
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from napari_unetpp.arrays import Image
     from napari_unetpp.config import Nonfinite
     from napari_unetpp.inference import ViewFocus
+    from napari_unetpp.inference._view_focus import PlacesWanted
     from napari_unetpp.nn import Model
     from napari_unetpp.training import TrainingControl, TrainingEvent
 
@@ -140,7 +141,6 @@ class _Live:
 
     model: Model
     predictor: LivePredictor
-    sources: list[Image]
     images: LiveImages
     previewer: Previewer
     step: int = 0
@@ -158,6 +158,7 @@ class _Watcher:
         self._labelling, self._focus, self._control = labelling, focus, control
         self._live: _Live | None = None
         self._search: PlaceSearch | None = None
+        self._wanted: PlacesWanted | None = None  # a search without an answer yet
         self._is_measured = False
         self._failed = -1  # version of a view that could not be predicted
         self._n_steps = 0  # of this session, a resumed run has more
@@ -188,28 +189,37 @@ class _Watcher:
         return self._control is not None and self._control.stopping
 
     def _begin(self, event: TrainingStarted) -> None:
-        """Look at the network that learns; again when it had to be rebuilt."""
-        before, self._search = self._live, None
-        if before is None:
-            self._began = time.monotonic()
-        sources = self._labelling.open_images() if before is None else before.sources
+        """Look at the network that learns; again when it had to be rebuilt.
+
+        Then it has other classes: a pass or a search with the old one begins anew.
+        """
+        predictor = LivePredictor(event.live, event.precision)
+        self._search = None
+        if self._live is not None:
+            self._live.model, self._live.predictor = event.live, predictor
+            self._live.previewer.begin_anew()
+            return
+        self._began = time.monotonic()
+        labelling = self._labelling
         self._live = _Live(
             event.live,
-            LivePredictor(event.live, event.precision),
-            sources,
-            LiveImages(sources, event.live.config, self._labelling.nonfinite),
-            Previewer(self._focus, event.run_id)
-            if before is None
-            else before.previewer,
+            predictor,
+            LiveImages(labelling.open_images(), event.live.config, labelling.nonfinite),
+            Previewer(self._focus, event.run_id),
         )
 
     def _levels(self, run_id: str) -> Iterator[WatchEvent]:
-        """Measure the time of each level."""
+        """Measure the time of each level; without memory the chart stays as it is."""
         self._is_measured = True
-        if self._live is not None:
+        if self._live is None:
+            return
+        try:
             device = self._live.predictor.device
-            with suppress(TileTooLargeError):  # the chart then stays as it is
-                yield measure_levels(self._live.model, device, run_id)
+            measured = measure_levels(self._live.model, device, run_id)
+        except _FAILURES as error:
+            _raise_unless_expected(error)
+            return
+        yield measured
 
     def _previewing(self, live: _Live, run_id: str) -> Iterator[WatchEvent | Notice]:
         """Predict a tile of the view, if one is due; what fails is left alone."""
@@ -229,26 +239,29 @@ class _Watcher:
 
     def _searching(self, live: _Live, run_id: str) -> Iterator[WatchEvent | Notice]:
         """Look at one more tile for places, if they were asked for."""
-        wanted = self._focus.take_wanted()
+        newest = self._focus.take_wanted()
+        if newest is not None:
+            self._wanted, self._search = newest, None
+        if self._wanted is None:
+            return
         try:
-            if wanted is not None:
+            if self._search is None:
                 self._search = PlaceSearch(
-                    self._labelling.searched(live.images, wanted.labels),
+                    self._labelling.searched(live.images, self._wanted.labels),
                     live.predictor,
                     unlabelled=self._labelling.unlabelled or 0,
                 )
-            if self._search is None:
-                return
             if not self._search.finished:
                 self._search.look(live.predictor)
         except _FAILURES as error:
             _raise_unless_expected(error)
-            self._search = None
+            self._wanted = self._search = None
             yield Notice(run_id, f"no place to label was found: {error}")
             yield PlacesFound(run_id, ())
             return
         if self._search.finished:
-            places, self._search = self._search.places(), None
+            places = self._search.places()
+            self._wanted = self._search = None
             yield PlacesFound(run_id, places)
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _TOLD = (
     "images",
-    "n_images",
+    "n_images",  # of models made before there were regions
+    "n_regions",
     "n_validation",
     "held_out",
     "base",

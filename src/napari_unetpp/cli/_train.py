@@ -89,10 +89,13 @@ class _View:
 
 def _start(event: TrainingStarted) -> str:
     """Return the line at the beginning."""
+    regions = "region" if event.n_regions == 1 else "regions"
+    held_out = event.held_out
+    if event.n_validation:
+        held_out = f"held out: {held_out}"
     return (
-        f"training on {event.device} ({event.precision}): {event.n_images} images,"
-        f" {event.n_validation} held out ({event.held_out});"
-        f" {event.n_parameters:,} parameters"
+        f"training on {event.device} ({event.precision}) from {event.n_regions}"
+        f" labelled {regions}; {held_out}; {event.n_parameters:,} parameters"
     )
 
 
@@ -102,4 +105,4 @@ def _epoch(event: EpochDone) -> str:
     if event.accurate is not None:
         heads = " ".join(f"{iou:.3f}" for iou in event.validation)
         words += f", validation IoU {event.accurate:.3f} (heads {heads})"
-    return words + (" *best" if event.best else "")
+    return words + (" *kept" if event.best else "")

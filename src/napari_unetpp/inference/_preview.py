@@ -148,12 +148,16 @@ class Previewer:
             self._pass, self._fresh = None, False
         return found
 
+    def begin_anew(self) -> None:
+        """Predict the view from its middle again, as if it had moved."""
+        self._pass, self._fresh = None, True
+
     def _follow(self) -> None:
         """Begin anew if the view has moved."""
         version, seen = self._focus.seen
         if version != self._version:
             self._version, self._seen = version, seen
-            self._pass, self._fresh = None, True
+            self.begin_anew()
 
     def _is_due(self, step: int) -> bool:
         """Whether there is something to predict and time for it."""

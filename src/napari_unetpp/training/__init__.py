@@ -16,9 +16,10 @@ from napari_unetpp.training._events import (
 )
 from napari_unetpp.training._loop import TrainingData, fit
 from napari_unetpp.training._prepare import WIDTHS, Size
-from napari_unetpp.training._train import train_model
+from napari_unetpp.training._train import PATCHES, train_model
 
 __all__ = [
+    "PATCHES",
     "WIDTHS",
     "Checkpoint",
     "CheckpointSaved",

@@ -71,11 +71,6 @@ class Checkpoint:
         """Epochs done."""
         return int(self.state["numbers"]["epoch"])
 
-    @property
-    def seconds(self) -> float:
-        """Time spent training."""
-        return float(self.state["numbers"]["seconds"])
-
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint beside its place, then rename it.

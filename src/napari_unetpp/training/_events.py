@@ -18,8 +18,10 @@ class TrainingStarted:
     """Training begins (or goes on at `epoch`)."""
 
     run_id: str
-    n_images: int
+    n_regions: int
+    """Regions around labels that are learnt from; of small images the whole ones."""
     n_validation: int
+    """Regions or blocks that are validated on."""
     held_out: str
     """How validation was held out, in words."""
     device: str
@@ -95,7 +97,8 @@ class EpochDone:
     accurate: float | None
     """IoU of the mean of the heads; ``None`` without validation."""
     best: bool
-    """Whether this is the best model so far."""
+    """Whether this is the model to keep so far: the score is the highest, or so close
+    to it that the held-out pixels cannot tell them apart."""
     seconds_total: float
     """Time spent training so far, pauses left out."""
 

@@ -65,24 +65,24 @@ class Judge:
             self.pieces = cut_pieces(held_out, target, self._alignment)
 
     def scored(
-        self, network: Network, run_id: str, given_up: Callable[[], bool]
+        self, network: Network, run_id: str, not_wanted: Callable[[], bool]
     ) -> Generator[Validating, None, Scores | None]:
         """Return the scores of a network; tell now and then how far that is.
 
-        ``None`` if nothing is held out, or if it was given up before the end.
+        ``None`` if nothing is held out, or if it was not wanted to the end.
         """
         forward = partial(autocast, self._precision, self._device)
         network.eval()
         told = time.monotonic()
         tables: list[npt.NDArray[np.int64]] = []
         for piece in self.pieces:
-            if given_up():
+            if not_wanted():
                 return None
             if time.monotonic() - told > _TELL:
                 told = time.monotonic()
                 yield Validating(run_id, len(tables), len(self.pieces))
             tables.append(count(network, piece, self._device, forward))
-        return scores_of(np.sum(tables, axis=0), self._task) if tables else None
+        return scores_of(tables, self._task) if tables else None
 
     def halve(self) -> str:
         """Keep the middle of every piece, half as long, and say so.

@@ -92,7 +92,8 @@ def fit(
     ------
     TrainingError
         If the loss keeps being not finite, if memory is short even for one small
-        patch, or if the checkpoint belongs to another run.
+        patch, if it is stopped before its first step, or if the checkpoint belongs to
+        another run.
     """
     run = Run(
         model,

@@ -18,7 +18,7 @@ def record_of(state: TrainingState, material: Material, kept: str) -> dict[str, 
     data = material.data
     return {
         "settings": material.settings.model_dump(mode="json"),
-        "n_images": len(data.pairs),
+        "n_regions": len(data.pairs),
         "n_validation": len(data.validation),
         "n_labelled": material.n_labelled,
         "held_out": data.held_out,

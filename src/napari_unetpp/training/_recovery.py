@@ -10,6 +10,8 @@ import torch
 from napari_unetpp.errors import SettingsError, UnetppError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_unetpp.config import NetworkConfig, TrainingConfig
 
 MAX_SETBACKS = 5
@@ -34,6 +36,31 @@ last two are of oneDNN, whose convolutions need memory for their code and their 
 
 class NotFiniteError(UnetppError, ArithmeticError):
     """A loss, a gradient or weights that hold NaN or infinite numbers."""
+
+
+def given_up(
+    error: NotFiniteError, rate: float, checkpoint: Path | None, best: int | None
+) -> str:
+    """Return what is said when stepping back has not helped.
+
+    Parameters
+    ----------
+    error : NotFiniteError
+        The last one.
+    rate : float
+        Learning rate that was asked for.
+    checkpoint : Path, optional
+        Where the best model may be.
+    best : int, optional
+        Its epoch, if there is one.
+    """
+    words = (
+        f"{error}, after {MAX_SETBACKS} setbacks: look for extreme values in the"
+        f" images, and train anew with a lower learning rate (now {rate})"
+    )
+    if best is not None and checkpoint is not None and checkpoint.exists():
+        words += f"; the best model, of epoch {best}, is in {checkpoint}"
+    return words
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -74,8 +74,9 @@ class Relabelling:
 
         Values of a class model that are no class yet become one.
         """
-        found = {value for one in labels for value in _values(one)}
-        new = sorted(found - {*self._rule.class_values, self._rule.unlabelled})
+        nothing = self._rule.unlabelled
+        found = {value for one in labels for value in _values(one, nothing)}
+        new = sorted(found - {*self._rule.class_values})
         n_classes = len(self._rule.class_values) + len(new)
         if self._config.task == "instances" or not new or n_classes > _MAX_CLASSES:
             return self._told(self._set.relabel(labels))
@@ -121,10 +122,13 @@ class Relabelling:
         )
 
 
-def _values(labels: LabelArray) -> set[int]:
-    """Return the values of labels, which may be too many to be sorted at once."""
+def _values(labels: LabelArray, unlabelled: int | None) -> set[int]:
+    """Return the values of what is labelled; the rest is not sorted, it may be much."""
     rows = max(1, _SLAB * len(labels) // max(1, labels.size))
     found: set[int] = set()
     for start in range(0, len(labels), rows):
-        found.update(np.unique(np.asarray(labels[start : start + rows])).tolist())
+        part = np.asarray(labels[start : start + rows])
+        if unlabelled is not None:
+            part = part[part != unlabelled]
+        found.update(np.unique(part).tolist())
     return found

@@ -29,6 +29,7 @@ from napari_unetpp.training._recovery import (
     check_batch,
     check_finite,
     free_memory,
+    given_up,
     is_out_of_memory,
 )
 from napari_unetpp.training._saver import Saver
@@ -126,12 +127,23 @@ class Run:
                 yield self._notice(words)
 
     def finish(self) -> Events:
-        """Tell the best model."""
+        """Tell the best model.
+
+        Raises
+        ------
+        TrainingError
+            If it was stopped before anything was learnt.
+        """
         state = self._state
         kept = BEST if self._material.judge.pieces else LATEST
         if not state.best_weights:
-            kept, self._saver.dirty = CUT_SHORT, True
             self._leave_out_broken_steps()
+            if state.step == 0:
+                raise TrainingError(
+                    "training was stopped before its first step, so there is no model"
+                    " to keep; train again, and stop once there is a first prediction"
+                )
+            kept, self._saver.dirty = CUT_SHORT, True
             scores = yield from self._validated(state.smooth, whole=True)
             self._keep_if_best(scores)
         if self._saver.dirty:
@@ -162,7 +174,7 @@ class Run:
         state, settings = self._state, self._material.settings
         if self._control.stopping or progress(settings, state.step, state.tick()) >= 1:
             return True
-        stale = state.epoch - max(state.best_epoch, state.fresh_epoch)
+        stale = state.epoch - state.fresh_epoch
         patience = settings.patience
         return bool(self._material.judge.pieces and patience and stale >= patience)
 
@@ -240,8 +252,8 @@ class Run:
 
     def _keep_if_best(self, scores: Scores | None) -> bool:
         if scores is not None:
-            return self._state.keep_if_better(scores.selection)
-        self._state.keep(float("-inf"))  # nothing to choose by: the latest
+            return self._state.keep_if_better(scores.selection, scores.error)
+        self._state.keep()  # nothing to choose by: the latest
         return True
 
     def _save(self) -> Events:
@@ -258,13 +270,13 @@ class Run:
         """
         control = self._control
 
-        def given_up() -> bool:
+        def not_wanted() -> bool:
             return control.stopping and not whole
 
         while True:
             try:
                 judge = self._material.judge
-                return (yield from judge.scored(network, self._id, given_up))
+                return (yield from judge.scored(network, self._id, not_wanted))
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -278,8 +290,9 @@ class Run:
             return
         network = copy.deepcopy(state.smooth)
         network.load_state_dict(state.best_weights)
-        scores = yield from self._validated(network, whole=True)
-        state.best_score = scores.selection if scores else float("-inf")
+        scores = yield from self._validated(network)
+        if not self._control.stopping:  # else nothing is compared with it any more
+            state.best_score = scores.selection if scores else float("-inf")
 
     # --- new labels ---
 
@@ -312,8 +325,9 @@ class Run:
         if wanted is None or wanted.class_values == self._config.class_values:
             return ""
         new = wanted.class_names[len(self._config.class_values) :]
-        settings, self._config = self._material.settings, wanted
+        settings = self._material.settings
         self._state = grow(self._state, wanted, settings, self._device)
+        self._config = wanted
         self._good = self._state.snapshot()
         return (
             f"new classes are learnt from now on: {', '.join(new)}; what was learnt of"
@@ -338,7 +352,9 @@ class Run:
         if state.setbacks > MAX_SETBACKS:
             state.setbacks = 0  # whoever goes on from the checkpoint may try as often
             yield from self._save()
-            raise TrainingError(self._give_up(error)) from error
+            rate, path = self._material.settings.learning_rate, self._saver.path
+            best = state.best_epoch if state.best_weights else None
+            raise TrainingError(given_up(error, rate, path, best)) from error
         state.rate_factor /= 2
         highest = self._material.settings.learning_rate * state.rate_factor
         yield self._notice(
@@ -353,18 +369,6 @@ class Run:
             check_finite(self._state.smooth, "when training was stopped")
         except NotFiniteError:
             self._state.step_back(self._good)
-
-    def _give_up(self, error: NotFiniteError) -> str:
-        state = self._state
-        words = (
-            f"{error}, after {MAX_SETBACKS} setbacks: look for extreme values in the"
-            " images, and train anew with a lower learning rate (now"
-            f" {self._material.settings.learning_rate})"
-        )
-        path = self._saver.path
-        if path is not None and path.exists() and state.best_weights:
-            words += f"; the best model, of epoch {state.best_epoch}, is in {path}"
-        return words
 
     # --- words ---
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 def progress(config: TrainingConfig, step: int, seconds: float) -> float:
     """Return the share of the budget used up, 0...1; the budget that ends first wins.
 
+    It is 0 before the first step: one is made in any case, so that there is a model.
+
     Parameters
     ----------
     config : TrainingConfig
@@ -21,6 +23,8 @@ def progress(config: TrainingConfig, step: int, seconds: float) -> float:
     seconds : float
         Time spent training, pauses left out.
     """
+    if step == 0:
+        return 0.0
     shares = []
     if config.epochs is not None:
         shares.append(step / (config.epochs * config.steps_per_epoch))

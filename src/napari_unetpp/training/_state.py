@@ -62,7 +62,8 @@ class TrainingState:
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     fresh_epoch: int = 0
-    """Epochs done when labels last changed: patience counts from there."""
+    """Epochs done when the score last rose or labels last changed: patience counts
+    from there."""
     rate_factor: float = 1.0
     setbacks: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -110,16 +111,30 @@ class TrainingState:
         if self._moving_since is None:
             self._moving_since = time.monotonic()
 
-    def keep_if_better(self, score: float) -> bool:
-        """Remember the averaged weights if `score` is the best so far."""
-        if self.best_weights and not score > self.best_score:
+    def keep_if_better(self, score: float, error: float = 0.0) -> bool:
+        """Remember the averaged weights unless an earlier score is clearly higher.
+
+        On few held-out pixels scores are easily reached and jump up and down: of those
+        within one standard error of the highest the latest weights are kept, which have
+        learnt longest. Patience counts from the highest score.
+
+        Parameters
+        ----------
+        score : float
+            Of the averaged weights as they are.
+        error : float
+            Standard error of the score.
+        """
+        if self.best_weights and not score >= self.best_score - error:
             return False
-        self.keep(score)
+        if not self.best_weights or score > self.best_score:
+            self.best_score, self.fresh_epoch = score, self.epoch
+        self.keep()
         return True
 
-    def keep(self, score: float) -> None:
-        """Remember the averaged weights, whose score this is."""
-        self.best_score, self.best_epoch = score, self.epoch
+    def keep(self) -> None:
+        """Remember the averaged weights."""
+        self.best_epoch = self.epoch
         self.best_weights = _on_cpu(self.smooth.state_dict())
 
     def snapshot(self) -> dict[str, Any]:

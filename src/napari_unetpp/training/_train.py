@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from napari_unetpp.arrays import LabelRule, infer_rule
-from napari_unetpp.errors import LabelsError, OutputError, TrainingError
-from napari_unetpp.io import as_image, check_model_path, read_labels, save_model
+from napari_unetpp.errors import (
+    LabelsError,
+    ModelFileError,
+    OutputError,
+    OutputExistsError,
+    SettingsError,
+    TrainingError,
+)
+from napari_unetpp.io import (
+    as_image,
+    check_model_path,
+    load_model_file,
+    read_labels,
+    save_model,
+)
 from napari_unetpp.training._checkpoint import read_checkpoint
 from napari_unetpp.training._events import TrainingFinished
 from napari_unetpp.training._loop import fit
@@ -19,7 +34,6 @@ from napari_unetpp.training._warm_start import warm_start
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from pathlib import Path
 
     from pydantic import JsonValue
 
@@ -30,7 +44,7 @@ if TYPE_CHECKING:
     from napari_unetpp.training._events import TrainingEvent
     from napari_unetpp.training._prepare import Size
 
-_DEFAULTS = {2: {"patch": 128, "batch": 4}, 3: {"patch": 48, "batch": 2}}
+PATCHES = {2: {"patch": 128, "batch": 4}, 3: {"patch": 48, "batch": 2}}
 """Small steps, of which a CPU makes many: a first answer comes within a minute."""
 
 
@@ -65,7 +79,8 @@ def train_model(
     class_names, class_colours : mapping of int to str, optional
         Name and "#rrggbb" of the classes by label value.
     recipe : mapping, optional
-        Kept in the checkpoint and in the header of the model.
+        Kept in the checkpoint and in the header of the model; by default a run that
+        goes on keeps that of its checkpoint.
     images, labels, device, base, task, unlabelled, size, spatial_dims, settings, \
     axes, channel, nonfinite, output, resume, overwrite
         As in `napari_unetpp.training`, with the device and the base at hand.
@@ -88,6 +103,8 @@ def train_model(
     """
     files = _Files.at(output, resume=resume, overwrite=overwrite)
     saved = files.saved() if resume else None
+    if recipe is None and saved is not None:
+        recipe = saved.recipe
     items = _items(images, labels, axes, channel)
     start = _start(
         items,
@@ -119,12 +136,15 @@ class _Files:
         """Return the files of a run; places that cannot be used are refused here."""
         if output is None:
             if resume:
-                raise TrainingError(
-                    "resume needs output: the checkpoint lies beside the model file"
+                raise SettingsError(
+                    "resume=True without output: the checkpoint lies beside the model"
+                    " file; name it (output=)"
                 )
             return cls()
+        if resume and not overwrite:
+            _refuse_complete(Path(output), _checkpoint_of(Path(output)))
         path = check_model_path(output, overwrite=overwrite)
-        checkpoint = path.with_name(f"{path.name}.checkpoint")
+        checkpoint = _checkpoint_of(path)
         if checkpoint.exists() and not (resume or overwrite):
             raise TrainingError(
                 f"{checkpoint} holds an unfinished run; go on with it (resume=True,"
@@ -133,10 +153,10 @@ class _Files:
         return cls(path, checkpoint, overwrite)
 
     def saved(self) -> Checkpoint | None:
-        """Return the unfinished run, if there is one."""
+        """Return the unfinished run, if there is one, without its tensors."""
         if self.checkpoint is None or not self.checkpoint.exists():
             return None
-        return read_checkpoint(self.checkpoint)
+        return replace(read_checkpoint(self.checkpoint), state={})
 
     def write(self, model: Model) -> None:
         """Write the model; where that fails, say that the run can go on."""
@@ -157,6 +177,30 @@ class _Files:
         """Remove the checkpoint, which has done its work."""
         if self.checkpoint is not None:
             self.checkpoint.unlink(missing_ok=True)
+
+
+def _checkpoint_of(model: Path) -> Path:
+    return model.with_name(f"{model.name}.checkpoint")
+
+
+def _refuse_complete(model: Path, checkpoint: Path) -> None:
+    """Refuse to go on with a run that has written its model and was killed after that.
+
+    Raises
+    ------
+    OutputExistsError
+        If the model was made by the run that the checkpoint holds.
+    """
+    if not (model.exists() and checkpoint.exists()):
+        return
+    with suppress(ModelFileError, TrainingError):  # others say that it is damaged
+        made = load_model_file(model).config.training.get("history")
+        if made == read_checkpoint(checkpoint).state["numbers"]["history"]:
+            raise OutputExistsError(
+                f"{model} is complete: the run in {checkpoint.name} has written it; use"
+                " it and delete that file, or write it again (overwrite=True,"
+                " --overwrite)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +295,8 @@ def _trained(
             event = _recorded(event, start.about)
             model = event.model
             files.write(model)
+            files.clear()
         yield event
-    files.clear()
     return model
 
 
@@ -320,7 +364,7 @@ def _fitted(
     """Return settings with patches that suit the dimension and the images."""
     network = model.config.network
     changes: dict[str, int] = {}
-    for name, value in _DEFAULTS[network.spatial_dims].items():
+    for name, value in PATCHES[network.spatial_dims].items():
         if name not in settings.model_fields_set:
             changes[name] = value
     spatial = "ZYX"[-network.spatial_dims :]

@@ -41,6 +41,8 @@ class Scores:
     heads: tuple[float, ...]
     accurate: float
     selection: float
+    error: float = 0.0
+    """Standard error of `selection` over the pieces; 0 of one piece, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +80,6 @@ def cut_pieces(
     return pieces
 
 
-def validate(
-    network: Network,
-    pieces: Sequence[Piece],
-    task: Task,
-    device: torch.device,
-    autocast: Callable[[], AbstractContextManager[None]],
-) -> Scores:
-    """Run all heads over the pieces and return their scores."""
-    network.eval()
-    confusion = sum(count(network, piece, device, autocast) for piece in pieces)
-    return scores_of(np.asarray(confusion), task)
-
-
 def count(
     network: Network,
     piece: Piece,
@@ -112,14 +101,30 @@ def count(
     )
 
 
-def scores_of(confusion: npt.NDArray[np.int64], task: Task) -> Scores:
-    """Return the scores from the summed tables of `count`."""
+def scores_of(tables: Sequence[npt.NDArray[np.int64]], task: Task) -> Scores:
+    """Return the scores from what `count` returned for each piece."""
+    confusion = np.sum(tables, axis=0)
     if task == "instances":
         shown = [foreground_iou(table) for table in confusion]
     else:
         shown = [mean_iou(table) for table in confusion]
     selection = mean_iou(confusion[-1])
-    return Scores(tuple(shown[:-1]), shown[-1], selection)
+    error = _standard_error([table[-1] for table in tables])
+    return Scores(tuple(shown[:-1]), shown[-1], selection, error)
+
+
+def _standard_error(tables: Sequence[npt.NDArray[np.int64]]) -> float:
+    """Return the standard error of the mean IoU of all pieces, by the jackknife.
+
+    Each piece is left out once (Efron and Stein, Ann. Statist. 9(3), 1981): pixels of
+    one piece are alike, so the number of pieces counts, not that of pixels.
+    """
+    n = len(tables)
+    if n < 2:
+        return 0.0
+    total = np.sum(tables, axis=0)
+    without = np.array([mean_iou(total - table) for table in tables])
+    return float(np.sqrt((n - 1) / n * np.square(without - without.mean()).sum()))
 
 
 def _window(pair: TrainingPair, edge: int) -> tuple[slice, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_unetpp.errors import TrainingError
+from napari_unetpp.errors import SettingsError
 from napari_unetpp.nn import Model
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def warm_start(
 
     Raises
     ------
-    TrainingError
+    SettingsError
         If one is 2-D and the other 3-D.
     """
     ours, theirs = start.config, base.config
     if ours.network.spatial_dims != theirs.network.spatial_dims:
-        raise TrainingError(
+        raise SettingsError(
             f"the base model {theirs.name!r} is {theirs.network.spatial_dims}-D but the"
             f" images are trained in {ours.network.spatial_dims}-D; choose a base model"
             " of the same dimension, or none"
