@@ -131,9 +131,11 @@ def picture_train() -> None:
         draw_strokes(plane), name="strokes", scale=(0.5, 0.5), units="um"
     )
     with tempfile.TemporaryDirectory() as folder:
-        panel.form.name.folder = Path(folder)
+        os.chdir(folder)
+        panel.form.name.folder = Path("models")
         panel.form.name.choose("my nuclei")
-        panel.form.budget.choose("minutes", 3)
+        panel.form.budget.choose("minutes", 2)
+        wait(lambda: panel.form.network.size_text.text(), 60)
         wait(lambda: panel.bar.train_button.isEnabled(), 60)
         wait(lambda: len(panel.form.labels.names) == 2, 20)
         classes = panel.form.labels.classes
@@ -144,6 +146,9 @@ def picture_train() -> None:
         save(viewer, "train_panel.png")
         panel.train()
         wait(lambda: not panel.is_running, 400)
+        panel.form.name.choose("my next nuclei")
+        panel.watch.guide.next_button.click()
+        wait(lambda: "unsure" in panel.watch.guide.text.text(), 60)
         save(viewer, "train_curves.png")
         viewer.close()
 

@@ -132,6 +132,7 @@ class Curves(PlotPanel):
         self._upper.getAxis("bottom").setStyle(showValues=False)
         self._lower = self.plain_plot(1)
         self._lower.setLabel("left", "IoU")
+        self._lower.setLimits(yMin=-0.05, yMax=1.05)
         self._lower.setLabel("bottom", "step")
         self._lower.setXLink(self._upper)
         self.plots.addItem(self._legend, row=2, col=0)
