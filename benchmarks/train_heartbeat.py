@@ -139,14 +139,20 @@ def measure(folder: Path, edge: int, seconds: float) -> None:
     viewer.close()
 
 
+def await_event(panel, listener: Listener, kind: str) -> None:
+    """Wait for an event of a training; end with what the panel says if none comes."""
+    wait_until(lambda: kind in listener.kinds or not panel.is_running, 120)
+    if kind not in listener.kinds:
+        raise SystemExit(f"no {kind}: {panel.bar.progress.text.text()}")
+
+
 def close_in_mid_training(folder: Path, edge: int) -> None:
     """Train, close the viewer after an epoch, and see whether a thread stays."""
     viewer, panel, _ = open_panel(folder, edge)
     wait_until(lambda: panel.bar.train_button.isEnabled(), 60)
     panel.form.advanced.training.fields["steps_per_epoch"].setValue(5)
     panel.train()
-    listener = Listener(panel)
-    wait_until(lambda: listener.kinds.get("CheckpointSaved", 0) > 0, 300)
+    await_event(panel, Listener(panel), "CheckpointSaved")
     wait_until(lambda: False, 1)
     viewer.close()
 
@@ -176,8 +182,7 @@ def resume(folder: Path, edge: int) -> None:
     wait_until(lambda: panel.bar.resume_button.isEnabled(), 60)
     panel.resume()
     wait_until(lambda: panel.is_running, 30)
-    listener = Listener(panel)
-    wait_until(lambda: listener.kinds.get("EpochDone", 0) > 0, 300)
+    await_event(panel, Listener(panel), "EpochDone")
     panel.stop()
     wait_until(lambda: not panel.is_running, 120)
     print(panel.bar.progress.text.text())
