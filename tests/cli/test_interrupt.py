@@ -96,7 +96,7 @@ def test_a_killed_run_goes_on_with_what_is_done(cli, model_file, tmp_path):
     while not list((out / "im.job").glob("result.ome.zarr/mean/0/c/*/*")):
         assert process.poll() is None
         time.sleep(0.01)
-    time.sleep(0.2)
+    _await_marks(out / "im.job" / "ledger.sqlite-wal", process)
     process.kill()
     process.communicate(timeout=60)
     result = cli(*fixed, "-o", out, "--json").json["results"][0]
@@ -107,6 +107,15 @@ def test_a_killed_run_goes_on_with_what_is_done(cli, model_file, tmp_path):
     for name in names:
         resumed = tifffile.imread(out / name)
         assert np.array_equal(resumed, tifffile.imread(tmp_path / "whole" / name))
+
+
+def _await_marks(log, process):
+    """Wait until some more tiles are marked; a ledger at work is locked to others."""
+    page = 4096
+    before = log.stat().st_size
+    while log.stat().st_size < before + 4 * page:
+        assert process.poll() is None
+        time.sleep(0.01)
 
 
 def test_images_that_are_done_are_listed_though_it_stops(
