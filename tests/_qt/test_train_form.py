@@ -17,6 +17,7 @@ from napari_unetpp._napari import (
     read_preferences,
 )
 from napari_unetpp._qt._label_fields import ASK
+from napari_unetpp._qt._name_choice import NameChoice
 from napari_unetpp._qt._train_form import TrainForm
 from napari_unetpp.arrays import LabelMeaning
 from napari_unetpp.config import TrainingConfig
@@ -319,3 +320,21 @@ def test_settings_go_through_the_form_unchanged(
     assert form.choices.settings.model_dump() == settings.model_dump()
     assert "batch" not in form.choices.settings.model_fields_set
     assert form.choices == changed
+
+
+@pytest.mark.parametrize(
+    ("chosen", "suggested"), [("mine", "mine-1"), ("mine-1", "mine-2"), ("a-9", "a-1")]
+)
+def test_after_a_training_the_next_free_name_is_suggested(
+    qtbot: Any, tmp_path: Path, chosen: str, suggested: str
+) -> None:
+    name = NameChoice(tmp_path)
+    qtbot.addWidget(name)
+    name.choose(chosen)
+    name.output.touch()
+    assert "there is a model" in name.problem
+
+    name.go_past()
+
+    assert name.line.text() == suggested
+    assert not name.problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Signal
@@ -96,12 +97,11 @@ class NameChoice(QWidget):  # type: ignore[misc]
         if self.line.text() != self._suggested:
             return
         stem = "".join("_" if c in _NOT_IN_NAMES else c for c in image).strip(". ")
-        stem = stem[: _LONGEST - 10] or "model"
-        number = 1
-        while (self.folder / f"{stem}-{number}{_SUFFIX}").exists():
-            number += 1
-        self._suggested = f"{stem}-{number}"
-        self.line.setText(self._suggested)
+        self._suggest_free(stem)
+
+    def go_past(self) -> None:
+        """Choose the next free name, now that there is a model of the chosen one."""
+        self._suggest_free(re.sub(r"-\d+$", "", self.line.text().strip()))
 
     def choose(self, name: str) -> None:
         """Choose a name."""
@@ -114,6 +114,14 @@ class NameChoice(QWidget):  # type: ignore[misc]
             with QSignalBlocker(self.replace):
                 self.replace.setChecked(False)
         self.replace.setVisible(taken)
+
+    def _suggest_free(self, stem: str) -> None:
+        stem = stem[: _LONGEST - 10] or "model"
+        number = 1
+        while (self.folder / f"{stem}-{number}{_SUFFIX}").exists():
+            number += 1
+        self._suggested = f"{stem}-{number}"
+        self.line.setText(self._suggested)
 
     def _edited(self, *_: object) -> None:
         with QSignalBlocker(self.replace):

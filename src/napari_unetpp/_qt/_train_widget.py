@@ -261,6 +261,7 @@ class TrainWidget(QWidget):  # type: ignore[misc]
         self.view.stop()
         if self._trained is not None:
             self.view.trained(self._trained)
+            self.form.name.go_past()
         self.form.suggest_name()
         self._answers.look_again()
         self.bar.progress.stop(text, error=error)
