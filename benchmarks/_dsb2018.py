@@ -25,7 +25,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def fold_of(group: object) -> int:
     """Return the fold, 0...4, that a group of images falls into."""
-    return _digest(group) % N_FOLDS
+    return digest(group) % N_FOLDS
 
 
 def split(manifest: dict[str, Any], fold: int = 0) -> tuple[list[str], list[str]]:
@@ -63,8 +63,9 @@ def validation_names(manifest: dict[str, Any], fold: int = 0) -> list[str]:
     """
     groups = {item["name"]: item["group"] for item in manifest["items"]}
     names, _ = split(manifest, fold)
-    return [name for name in names if _digest(groups[name]) // N_FOLDS % 8 == 0]
+    return [name for name in names if digest(groups[name]) // N_FOLDS % 8 == 0]
 
 
-def _digest(group: object) -> int:
+def digest(group: object) -> int:
+    """Return a large number that depends on the id of a group alone."""
     return int(hashlib.sha256(str(group).encode()).hexdigest(), 16)
