@@ -153,6 +153,31 @@ def picture_train() -> None:
         viewer.close()
 
 
+def picture_compare() -> None:
+    """A plane, what the model finds in it, and what is wrong with that."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    stack = nuclei_stack((3, 256, 256), n_nuclei=260)
+    out_of_focus = ndimage.gaussian_filter(stack.data[1], 4)
+    viewer.add_image(out_of_focus, name="nuclei")
+    viewer.add_labels(stack.labels[1], name="by hand", visible=False)
+    viewer.layers.selection.active = viewer.layers["nuclei"]
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unetpp", "UNet++: segment")
+    wait(lambda: panel.form.model_text.text(), 60)
+    panel.segment_whole()
+    wait(lambda: not panel.is_busy, 300)
+    _, compare = viewer.window.add_plugin_dock_widget(
+        "napari-unetpp", "UNet++: compare with truth", tabify=True
+    )
+    compare.compare()
+    wait(lambda: not compare.is_running, 60)
+    viewer.layers["nuclei | mean"].visible = False
+    viewer.layers["nuclei | labels"].contour = 1
+    viewer.reset_view()
+    save(viewer, "compare.png")
+    viewer.close()
+
+
 def draw_strokes(plane: np.ndarray) -> np.ndarray:
     """Return strokes on every sixtieth row: 1 on the ground, 2 on nuclei."""
     strokes = np.zeros(plane.shape, np.uint8)
@@ -173,6 +198,7 @@ def main() -> None:
         "tissue": picture_tissue,
         "large": picture_large,
         "train": picture_train,
+        "compare": picture_compare,
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(pictures)}")

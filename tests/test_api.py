@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from pydantic import ValidationError
+from scipy import ndimage
 
 import napari_unetpp
 from napari_unetpp import api
@@ -22,6 +23,7 @@ from napari_unetpp.errors import (
     ImageError,
     LabelsError,
     ModelFileError,
+    OutputExistsError,
     SettingsError,
 )
 from napari_unetpp.inference import (
@@ -48,6 +50,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 TRUE_SQUARES = 6
 VERBS = (
+    "calibrate",
+    "compare",
     "evaluate",
     "load_model",
     "next_places",
@@ -258,6 +262,32 @@ def test_evaluate_scores_a_perfect_model(model_file, squares):
     assert len(scores["heads"]) == 2
     with pytest.raises(LabelsError, match="1 images and 0 labels"):
         napari_unetpp.evaluate([squares], [], model_file)
+
+
+def test_evaluate_writes_a_table_and_pictures(model_file, squares, tmp_path):
+    labels = np.asarray(napari_unetpp.segment(squares, model_file).labels)
+    files = {"csv": tmp_path / "new" / "s.csv", "pictures": str(tmp_path / "worst")}
+    pair = ([squares] * 2, [labels, np.where(labels == 2, 0, labels)])
+
+    scores = napari_unetpp.evaluate(*pair, model_file, device="cpu", worst=1, **files)
+
+    assert scores["pictures"] == [str(tmp_path / "worst" / "01_image.png")]
+    assert len(files["csv"].read_text().splitlines()) == 1 + 3 * 2 + 3
+    with pytest.raises(OutputExistsError, match="not replaced"):
+        napari_unetpp.evaluate(*pair, model_file, pictures=files["pictures"])
+
+
+def test_compare_takes_labels_of_any_origin(squares, tmp_path):
+    truth, _ = ndimage.label(squares > 1000)
+    tifffile.imwrite(tmp_path / "truth.tif", truth.astype(np.uint16))
+
+    found = napari_unetpp.compare(
+        np.where(truth == 3, 0, truth), tmp_path / "truth.tif"
+    )
+
+    assert found.scores["n_missed"] == 1
+    assert found.names == {1: "missed"}
+    assert (found.errors > 0).sum() == 12 * 14
 
 
 def test_load_model(model_file, small_model, tmp_path):

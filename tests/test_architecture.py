@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = ("torch", "dask", "zarr", "napari", "qtpy", "PyQt6", "PySide6", "skimage")
 
 PUBLIC = {
+    "Comparison",
     "Model",
     "Place",
     "Prediction",
@@ -25,6 +26,8 @@ PUBLIC = {
     "Segmentation",
     "UNetPlusPlus",
     "__version__",
+    "calibrate",
+    "compare",
     "evaluate",
     "load_model",
     "load_recipe",

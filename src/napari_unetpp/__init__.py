@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_unetpp.api import (
+        calibrate,
+        compare,
         evaluate,
         load_model,
         next_places,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         training,
     )
     from napari_unetpp.inference import (
+        Comparison,
         Place,
         Prediction,
         SavedSegmentation,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Comparison",
     "Model",
     "Place",
     "Prediction",
@@ -42,6 +46,8 @@ __all__ = [
     "Segmentation",
     "UNetPlusPlus",
     "__version__",
+    "calibrate",
+    "compare",
     "evaluate",
     "load_model",
     "load_recipe",
@@ -59,12 +65,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Comparison": "inference",
     "Model": "nn",
     "Place": "inference",
     "Prediction": "inference",
     "SavedSegmentation": "inference",
     "Segmentation": "inference",
     "UNetPlusPlus": "nn",
+    "calibrate": "api",
+    "compare": "api",
     "evaluate": "api",
     "load_model": "api",
     "load_recipe": "io",

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.integer[Any]]
+TargetArray = npt.NDArray[np.int64 | np.float32]
+"""What a network learns at every pixel: class indices, or shares of the interior."""
 Box = tuple[tuple[int, int], ...]
 """A region: one half-open interval (start, stop) in pixels for each axis."""
 

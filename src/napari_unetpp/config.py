@@ -19,12 +19,14 @@ from pydantic import (
     model_validator,
 )
 
+from napari_unetpp._amounts import parse_bytes, parse_diameter
+
 Architecture = Literal["unetpp", "unet"]
 Upsampling = Literal["transposed", "linear", "nearest"]
 Norm = Literal["batch", "none"]
 Task = Literal["instances", "classes"]
 Mode = Literal["accurate", "fast"]
-Channels = Literal["grey", "as_is"]
+Channels = Literal["grey", "rgb", "as_is"]
 Nonfinite = Literal["error", "background"]
 OutputKind = Literal["labels", "mean", "heads", "uncertainty"]
 
@@ -134,9 +136,14 @@ class ModelConfig(Settings):
     class_colours: tuple[str, ...] = ()
     """Colour of each class as "#rrggbb"; empty leaves the choice to the viewer."""
     channels: Channels = "as_is"
-    """``grey``: any image is made one grey channel; ``as_is``: channels must match."""
+    """``grey``: any image is made one grey channel, ``rgb``: red, green and blue, alike
+    where it is grey; ``as_is``: channels must match."""
     intensity: IntensityConfig = IntensityConfig()
     instances: InstanceConfig = InstanceConfig()
+    diameter: float | None = Field(default=None, gt=0)
+    """Usual diameter of the objects that were learnt, in pixels."""
+    temperatures: tuple[float, ...] = ()
+    """What the logits of each head are divided by, head 1 first; empty is 1 for all."""
     description: str = ""
     training: dict[str, JsonValue] = Field(default_factory=dict)
     """Record of the training that made the weights."""
@@ -165,9 +172,24 @@ class ModelConfig(Settings):
                 f"an instance model has the classes {INSTANCE_CLASSES}, not"
                 f" {self.class_names}"
             )
-        if self.channels == "grey" and self.network.in_channels != 1:
-            raise ValueError("channels='grey' needs a network with one input channel")
+        wanted = {"grey": 1, "rgb": 3}.get(self.channels, self.network.in_channels)
+        if self.network.in_channels != wanted:
+            raise ValueError(
+                f"channels={self.channels!r} needs a network with {wanted} input"
+                f" channel{'s' * (wanted > 1)}, not {self.network.in_channels}"
+            )
+        self._check_temperatures()
         return self
+
+    def _check_temperatures(self) -> None:
+        n_heads = self.network.n_heads
+        if self.temperatures and (
+            len(self.temperatures) != n_heads or min(self.temperatures) <= 0
+        ):
+            raise ValueError(
+                f"temperatures={self.temperatures} need one number above 0 for each of"
+                f" the {n_heads} heads; leave them empty for 1"
+            )
 
 
 class PredictionConfig(Settings):
@@ -177,6 +199,13 @@ class PredictionConfig(Settings):
     level: int | None = Field(default=None, ge=1)
     """Deepest level computed; ``None`` is all of the network."""
     device: str = "auto"
+    diameter: float | str | None = None
+    """Diameter of the objects in the image, in pixels or with a unit (``"12 um"``), so
+    that it is rescaled to what the model learnt; ``"auto"`` measures it, ``None``
+    leaves the image as it is."""
+    tta: bool = False
+    """Average over the flips and right-angle turns of the image (test-time
+    augmentation): eight times the work."""
     tile: int | None = Field(default=None, ge=1)
     """Wanted edge of a tile's core in pixels; ``None`` chooses it from the memory."""
     batch: int = Field(default=1, ge=1)
@@ -191,10 +220,15 @@ class PredictionConfig(Settings):
     skip_bad: bool = False
     """Pieces of the image that cannot be read: refuse it, or take them as dark."""
 
+    @field_validator("diameter", mode="before")
+    @classmethod
+    def _check_diameter(cls, value: object) -> object:
+        return parse_diameter(value)
+
     @field_validator("memory", mode="before")
     @classmethod
     def _check_memory(cls, value: object) -> object:
-        return _bytes(value) if isinstance(value, str) else value
+        return parse_bytes(value) if isinstance(value, str) else value
 
 
 class OutputConfig(Settings):
@@ -257,6 +291,13 @@ class AugmentConfig(Settings):
     noise: float = Field(default=0.06, ge=0)
     blur: float = Field(default=1.0, ge=0)
     invert: float = Field(default=0.0, ge=0, le=1)
+    shading: float = Field(default=0.0, ge=0, lt=1)
+    """Most by which one side of a patch is made darker or brighter than its middle."""
+    stain: float = Field(default=0.0, ge=0, lt=1)
+    """Most by which the amount of each dye of a colour image is changed, as a share."""
+    tint: float = Field(default=0.0, ge=0, le=1)
+    """Chance that a grey image that is read as red, green and blue loses some of them,
+    as fluorescence that was saved in its colour."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -297,10 +338,17 @@ class TrainingConfig(Settings):
     """Pixels that a Dice coefficient is pooled over: each patch, or the batch."""
     rim: int = Field(default=16, ge=0)
     """Pixels at a patch's inner border that are not learnt (padding would be)."""
+    instance_target: Literal["boundary", "distance"] = "boundary"
+    """What instance models learn inside objects: a boundary of even width, or an
+    interior that grows with the distance to the outline."""
     boundary_width: int = Field(default=1, ge=1)
     """Half-width of the boundary target of instance models, in pixels."""
+    distance_reach: int = Field(default=8, ge=1)
+    """Distance to the outline in pixels from which on all is interior."""
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    calibrate: bool = True
+    """Fit temperatures and the thresholds of objects on what is held out."""
     augment: AugmentConfig = AugmentConfig()
 
     @model_validator(mode="after")
@@ -308,21 +356,6 @@ class TrainingConfig(Settings):
         if self.epochs is None and self.minutes is None:
             raise ValueError("give a budget: epochs=N or minutes=M")
         return self
-
-
-def _bytes(text: str) -> int:
-    """Return the number of bytes that a text such as "4GB" or "500 MiB" means."""
-    found = re.fullmatch(
-        r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE
-    )
-    if found is None:
-        raise ValueError(
-            f"memory={text!r} is not an amount of memory; give a number and a unit, for"
-            " example 4GB or 500 MiB"
-        )
-    number, prefix, binary = found.groups()
-    power = "kmgt".find(prefix.lower()) + 1 if prefix else 0
-    return int(float(number) * (1024 if binary else 1000) ** power)
 
 
 def wrong_settings(error: ValidationError, between: str = "\n") -> str:

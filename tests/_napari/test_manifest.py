@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "napari-unetpp"
 SEGMENT, TRAIN = "UNet++: segment", "UNet++: train"
+COMPARE = "UNet++: compare with truth"
 
 
 @pytest.fixture
@@ -49,7 +50,8 @@ def test_panels_are_in_the_menus(make_napari_viewer: Callable[..., Viewer]) -> N
     for menu, panels in (
         (menus["Segment"], (SEGMENT, TRAIN)),
         (menus["Annotate"], (TRAIN,)),
-        (window.plugins_menu, (SEGMENT, TRAIN)),
+        (menus["Measure"], (COMPARE,)),
+        (window.plugins_menu, (SEGMENT, TRAIN, COMPARE)),
     ):
         actions = list(menu.actions())
         for action in menu.actions():  # several panels have a menu of their own

@@ -144,6 +144,28 @@ def test_colour_becomes_luminance(axes):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("axes", ["YX", "TYX", "XY"])
+def test_one_channel_becomes_red_green_and_blue_alike(axes):
+    source = image(axes)
+    made = canonical(source, 2, "rgb", 3)
+    pixels = np.asarray(canonical(source, 2, "grey", 1).data)
+    assert made.n_channels == 3
+    np.testing.assert_array_equal(np.asarray(made.data), pixels.repeat(3, axis=-3))
+    whole = tuple((0, size) for size in made.data.shape)
+    box = (*whole[:-2], (1, 3), (2, 5))
+    np.testing.assert_array_equal(
+        np.asarray(made.cut(box)), np.asarray(made.data)[..., 1:3, 2:5]
+    )
+
+
+def test_colour_stays_red_green_and_blue():
+    source = image("YXC", rgb=True)
+    made = canonical(source, 2, "rgb", 3)
+    np.testing.assert_array_equal(
+        np.asarray(made.data), np.moveaxis(np.asarray(source.data), -1, 0)
+    )
+
+
 def test_canonical_reads_nothing():
     def refuse(block):
         raise RuntimeError("read")
@@ -157,6 +179,7 @@ def test_canonical_reads_nothing():
     ("axes", "channels", "wanted", "message"),
     [
         ("CYX", "grey", 1, "has 3 channels but the model takes one grey.*--channel N"),
+        ("CYX", "rgb", 3, "has 3 channels but the model takes grey, or.*--channel N"),
         ("CYX", "as_is", 1, r"3 channels but the model takes 1.*--channel N"),
         ("CYX", "as_is", 2, r"3 channels but the model takes 2"),
         ("YX", "as_is", 2, r"1 channel but the model takes 2"),

@@ -7,6 +7,8 @@ import pytest
 import tifffile
 from skimage.measure import label
 
+from napari_unetpp.io import save_model
+
 
 @pytest.fixture
 def pairs(tmp_path, image_file):
@@ -45,6 +47,49 @@ def test_scores_every_head_and_their_mean(cli, pairs, model_file, tmp_path):
             assert measures[name] == 1.0
     for word in ("accurate", "head 1", "head 2", "ap50", "1.0000"):
         assert word in outcome.out
+
+
+def test_a_table_and_pictures_of_the_worst_are_written(
+    cli, pairs, model_file, tmp_path
+):
+    images, labels = pairs
+    truth = tifffile.imread(labels / "b.tif")
+    truth[truth == 1] = 0
+    tifffile.imwrite(labels / "b.tif", truth)
+    arguments = ("--images", images, "--labels", labels, "--model", model_file)
+    files = ("--csv", tmp_path / "s.csv", "--pictures", tmp_path / "worst")
+
+    outcome = cli("evaluate", *arguments, *files, "--worst", 1)
+
+    assert outcome.code == 0
+    assert [path.name for path in (tmp_path / "worst").iterdir()] == ["01_b.png"]
+    rows = (tmp_path / "s.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 3 + 3
+    for words in ("1 false", "0 missed", "worst images, by ap50", "01_b.png", "s.csv"):
+        assert words in outcome.out
+    again = cli("evaluate", *arguments, "--pictures", tmp_path / "worst")
+    assert again.code == 3
+    assert "01_b.png" in again.err
+
+
+def test_classes_have_a_table_of_their_own(
+    cli, tmp_path, image_file, small_class_model
+):
+    model = save_model(small_class_model, tmp_path / "classes.safetensors")
+    truth = np.where(tifffile.imread(image_file) > 100, 7, 3).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "truth.tif", truth)
+    arguments = ("--images", image_file, "--labels", tmp_path / "truth.tif")
+    files = ("--csv", tmp_path / "s.csv", "--pictures", tmp_path / "worst")
+
+    outcome = cli("evaluate", *arguments, "--model", model, *files)
+
+    assert outcome.code == 0
+    for words in ("classes, pixels of all images", "3  ground", "7  cell", "recall"):
+        assert words in outcome.out
+    header = (tmp_path / "s.csv").read_text().splitlines()[0].split(",")
+    assert {"iou:3", "recall:7", "boundary_f:7"} <= set(header)
+    assert "ap50" not in header
+    assert [path.name for path in (tmp_path / "worst").iterdir()] == ["01_squares.png"]
 
 
 def test_a_dash_prints_all_scores_as_json(cli, pairs, model_file):

@@ -5,6 +5,7 @@ import platform
 import torch
 
 from napari_unetpp.cli._info import lines, models
+from napari_unetpp.io import bundled_models, read_model_config
 
 
 def test_tells_versions_devices_and_models(cli):
@@ -18,6 +19,7 @@ def test_tells_versions_devices_and_models(cli):
         assert 0 < device["free_bytes"] <= device["total_bytes"]
     for model in found["models"]:
         assert model["heads"] > 0
+        assert model["description"]
         assert model["parameters"] > 0
     for problem in found["problems"]:
         assert problem["cure"]
@@ -28,6 +30,9 @@ def test_tells_a_person_too(cli):
     assert outcome.code == 0
     assert f"torch {torch.__version__}" in outcome.out
     assert "devices:\n    " in outcome.out
+    for name, path in bundled_models().items():
+        assert f"    {name}: " in outcome.out
+        assert f"\n        {read_model_config(path).description}" in outcome.out
 
 
 def test_damaged_models_are_a_problem_with_a_cure(tmp_path, model_file):

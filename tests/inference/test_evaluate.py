@@ -10,7 +10,13 @@ import torch
 from napari_unetpp.arrays import Image
 from napari_unetpp.config import ModelConfig, NetworkConfig, PredictionConfig
 from napari_unetpp.errors import ImageError, InputError, LabelsError, SettingsError
-from napari_unetpp.inference._evaluate import evaluate, report, score_images
+from napari_unetpp.inference._evaluate import (
+    Evaluation,
+    compare_images,
+    evaluate,
+    report,
+    score_images,
+)
 from napari_unetpp.io import load_model_file, read_labels
 from napari_unetpp.nn import Model
 
@@ -88,6 +94,78 @@ def test_averages_and_pools_are_over_images(model, cells):
     assert [row["ap50"] for row in result["images"]] == [1, pytest.approx(1 / 6)]
     assert result["images"][1]["shape"] == [70, 90]
     assert json.loads(json.dumps(result)) == result
+
+
+def test_each_image_has_the_measures_of_each_head(model, cells):
+    images = [pair(bright(cells), cells), pair(bright(cells // 2), cells, name="poor")]
+
+    result = evaluate(images, model, SETTINGS)
+
+    for each in result["images"]:
+        assert [head["name"] for head in each["heads"]] == ["head 1", "head 2"]
+        for head in each["heads"]:
+            assert set(head) - {"name"} == set(each) - {"name", "shape", "heads"}
+        assert not [name for name in each if "pooled" in name]
+    for name in ("pq", "boundary_f", "mean_ap", "dice"):
+        for head, total in enumerate(result["heads"]):
+            own = [each["heads"][head][name] for each in result["images"]]
+            assert total[name] == pytest.approx(sum(own) / 2)
+
+
+def test_what_is_wrong_with_objects_is_counted(model, cells):
+    """Two are shown as one, one is cut in two, and one is a stripe of itself."""
+    shown = cells.copy()
+    shown[12:20, 24:40] = 1
+    shown[cells == 4] = 4
+    shown[45:47, 10:24] = 0
+    shown[(cells == 5)] = 0
+    shown[40:44, 38:52] = 5
+
+    scores = evaluate([pair(bright(shown), cells)], model, SETTINGS)["accurate"]
+
+    assert (scores["n_merged"], scores["n_split"], scores["n_outline"]) == (2, 1, 1)
+    assert (scores["n_true"], scores["n_pred"], scores["n_found"]) == (6, 6, 2)
+    assert (scores["n_missed"], scores["n_false"]) == (4, 4)
+    assert scores["count_error"] == 0
+
+
+def test_the_tolerance_of_outlines_is_asked_for(model, cells):
+    moved = np.roll(cells, 2, 1)
+
+    strict, usual = (
+        evaluate([pair(bright(moved), cells)], model, SETTINGS, tolerance=tolerance)
+        for tolerance in (0, 2)
+    )
+
+    assert (strict["boundary_tolerance"], usual["boundary_tolerance"]) == (0, 2)
+    assert strict["accurate"]["boundary_f"] < usual["accurate"]["boundary_f"] == 1
+
+
+def test_planes_may_be_linked_before_they_are_compared(model, cells):
+    stack = np.stack([cells] * 3)
+    settings = SETTINGS.model_copy(update={"link": True})
+
+    alone = evaluate([pair(bright(stack), stack, "ZYX")], model, SETTINGS)
+    linked = evaluate([pair(bright(stack), stack, "ZYX")], model, settings)
+
+    assert alone["accurate"]["n_pred"] == 18
+    assert linked["accurate"]["ap50"] == 1
+
+
+def test_the_worst_images_are_kept_to_look_at(model, cells):
+    corner = np.zeros_like(cells)
+    corner[-5:, -5:] = 1
+    shown = {"fair": cells % 4, "good": cells, "bad": corner, "poor": cells // 4}
+    images = [pair(bright(each), cells, name=name) for name, each in shown.items()]
+    found = Evaluation(model.config, worst=2)
+
+    for compared in compare_images(images, model, SETTINGS):
+        found.add(compared)
+
+    assert [picture.name for picture in found.pictures] == ["bad", "poor"]
+    assert found.pictures[0].n_right == 0
+    assert found.report()["n_images"] == 4
+    assert Evaluation(model.config).pictures == []
 
 
 def test_unlabelled_pixels_do_not_count(model, cells):
@@ -219,6 +297,10 @@ def test_a_single_class_is_scored_against_all_else():
     result = evaluate([pair(pixels, labels)], sure_of(class_model((7,)), 0), SETTINGS)
 
     assert result["accurate"]["class_iou"] == {"0": 0, "7": 1 / 4}
+    ground, only = result["accurate"]["classes"]
+    assert (ground["name"], only["name"]) == ("background", "class 7")
+    assert (only["precision"], only["recall"], only["dice"]) == (1 / 4, 1, 2 / 5)
+    assert (ground["recall"], ground["precision"]) == (0, None)
     assert result["accurate"]["iou"] == 1 / 4
 
 

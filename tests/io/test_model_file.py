@@ -8,7 +8,12 @@ from safetensors.torch import load_file, save_file
 
 from napari_unetpp.config import INSTANCE_CLASSES, ModelConfig, NetworkConfig
 from napari_unetpp.errors import ModelFileError, OutputError, OutputExistsError
-from napari_unetpp.io._model_file import bundled_models, load_model_file, save_model
+from napari_unetpp.io._model_file import (
+    bundled_models,
+    load_model_file,
+    read_model_config,
+    save_model,
+)
 from napari_unetpp.nn import Model
 
 
@@ -152,3 +157,55 @@ def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
     path = save_model(model, tmp_path / "m.safetensors")
     with pytest.raises(ModelFileError, match=r"nodes\.0_0.*NaN.*train it again"):
         load_model_file(path)
+
+
+def test_half_a_model_is_half_the_size_and_answers_nearly_the_same(tmp_path):
+    network = NetworkConfig(widths=(16, 32, 64), out_channels=3)
+    model = Model.new(
+        ModelConfig(
+            name="wide",
+            network=network,
+            task="instances",
+            class_names=INSTANCE_CLASSES,
+            class_values=(0, 1, 2),
+        )
+    )
+    full = save_model(model, tmp_path / "full.safetensors")
+    half = save_model(model, tmp_path / "half.safetensors", half=True)
+    assert 0.5 < half.stat().st_size / full.stat().st_size < 0.53
+    loaded = load_model_file(half)
+    assert loaded.config == model.config
+    assert {p.dtype for p in loaded.network.parameters()} == {torch.float32}
+    model.network.eval()
+    x = torch.rand(1, 1, 32, 32)
+    with torch.inference_mode():
+        for a, b in zip(model.network(x), loaded.network(x), strict=True):
+            assert (a.softmax(1) - b.softmax(1)).abs().max() < 0.002
+    again = save_model(loaded, tmp_path / "again.safetensors", half=True)
+    for name, value in load_file(again).items():  # rounded once, not ever further
+        assert torch.equal(value, load_file(half)[name])
+
+
+def test_weights_too_large_for_half_are_refused(model, tmp_path):
+    with torch.no_grad():
+        next(model.network.parameters())[0] = 1e5
+    with pytest.raises(OutputError, match=r"nodes\.0_0.*100000.*half=False"):
+        save_model(model, tmp_path / "m.safetensors", half=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_model_is_can_be_read_without_its_weights(model, tmp_path):
+    path = save_model(model, tmp_path / "m.safetensors")
+    assert read_model_config(path) == model.config
+    with pytest.raises(ModelFileError, match="no such model file"):
+        read_model_config(tmp_path / "absent.safetensors")
+
+
+def test_bundled_models_fit_the_package_and_have_cards():
+    models = bundled_models()
+    assert sum(path.stat().st_size for path in models.values()) < 30e6
+    for path in models.values():
+        assert read_model_config(path).description
+        card = path.with_suffix(".md").read_text(encoding="utf-8")
+        for part in ("## Data", "licence", "## Scores", "## Training", "## Limits"):
+            assert part in card, f"{path.stem}: {part}"

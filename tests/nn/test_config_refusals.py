@@ -81,7 +81,7 @@ MODEL = {
                 "network": NetworkConfig(widths=(3, 4), in_channels=3, out_channels=3),
                 "channels": "grey",
             },
-            "one input channel",
+            "1 input channel, not",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from napari_unetpp.nn import (
     probabilities,
     supervised_loss,
 )
-from napari_unetpp.nn._losses import dice
+from napari_unetpp.nn._losses import class_shares, dice
 
 LOSSES = {"bce_dice": bce_dice_loss, "log_cosh_dice": log_cosh_dice_loss}
 SHAPES = {"one class": (2, 1, 6, 5), "3 classes": (2, 3, 6, 5), "3-D": (2, 4, 3, 4, 5)}
@@ -258,3 +258,60 @@ def test_gradients_are_finite_where_nothing_is_labelled(pooled):
     target = torch.full((2, 4, 4), -1)
     bce_dice_loss(logits, target, balanced=True, pooled=pooled).backward()
     assert torch.isfinite(logits.grad).all()
+
+
+def shares_example(seed=0):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (2, 3, 6, 5))
+    target = np.clip(rng.normal(0.4, 0.5, (2, 6, 5)), 0, 1)
+    target[rng.random(target.shape) < 0.2] = -1
+    return logits, target
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_of_shares_of_the_interior_is_that_of_the_oracle(name):
+    logits, target = shares_example()
+    p = oracle_probabilities(logits)
+    truth = np.stack(
+        [target == 0, target * (target > 0), (1 - target) * (target > 0)], 1
+    )
+    counted = target >= 0
+    entropy = -(truth * np.log(p)).sum(1)[counted].mean()
+    both = (truth * p * counted[:, None]).sum((2, 3))
+    total = ((truth + p) * counted[:, None]).sum((2, 3))
+    distance = 1 - (2 * both + 1) / (total + 1)
+    expected = {
+        "bce_dice": 0.5 * entropy + distance.mean(),
+        "log_cosh_dice": np.log(np.cosh(distance)).mean(),
+    }[name]
+
+    loss = LOSSES[name](torch.tensor(logits), torch.tensor(target))
+
+    assert loss.item() == pytest.approx(expected, abs=2e-6)
+
+
+def test_shares_of_zero_and_one_are_class_indices():
+    logits, index = example((2, 3, 6, 5))
+    index[index == 2] = 1
+    for name, loss in LOSSES.items():
+        as_index = loss(torch.tensor(logits), torch.tensor(index))
+        as_share = loss(torch.tensor(logits), torch.tensor(index, dtype=torch.float32))
+        assert as_share.item() == pytest.approx(as_index.item(), abs=1e-6), name
+    np.testing.assert_array_equal(
+        class_shares(torch.tensor(index), 3),
+        class_shares(torch.tensor(index, dtype=torch.float32), 3),
+    )
+
+
+def test_balanced_shares_weigh_rare_classes_more():
+    target = torch.zeros(1, 8, 8)
+    target[0, 0, :2] = torch.tensor([1.0, 0.2])
+    logits = torch.zeros(1, 3, 8, 8)
+    wrong_inside = logits.clone()
+    wrong_inside[0, :, 0, 0] = torch.tensor([5.0, -5.0, -5.0])
+    plain, balanced = (
+        bce_dice_loss(wrong_inside, target, balanced=b)
+        - bce_dice_loss(logits, target, balanced=b)
+        for b in (False, True)
+    )
+    assert balanced > 2 * plain > 0

@@ -12,11 +12,15 @@ from napari_unetpp.nn._metrics import (
     ImageScore,
     average_precision,
     class_iou,
+    class_measures,
     confusion_matrix,
     dice,
     foreground_iou,
     match_instances,
     mean_iou,
+    object_boundaries,
+    panoptic_quality,
+    pixel_accuracy,
     summarise,
 )
 
@@ -65,6 +69,36 @@ def test_classes_are_measured_one_by_one():
     assert mean_iou(confusion) == pytest.approx(np.mean(iou[:4]))
     foreground = confusion_matrix(true[counted] > 0, predicted[counted] > 0, 2)
     assert foreground_iou(confusion) == foreground_iou(foreground)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_precision_and_recall_of_a_class_are_those_of_its_pixels(seed):
+    rng = np.random.default_rng(seed)
+    true, predicted = rng.integers(-1, 4, (2, 30, 30))
+    counted = (true >= 0) & (predicted >= 0)
+
+    found = class_measures(confusion_matrix(true, predicted, 4))
+
+    right = 0
+    for c in range(4):
+        a, b = pixels(true, c, counted), pixels(predicted, c, counted)
+        right += len(a & b)
+        assert found.precision[c] == len(a & b) / len(b)
+        assert found.recall[c] == len(a & b) / len(a)
+        assert found.dice[c] == pytest.approx(2 * len(a & b) / (len(a) + len(b)))
+    accuracy = pixel_accuracy(confusion_matrix(true, predicted, 4))
+    assert accuracy == right / counted.sum()
+
+
+def test_a_class_that_is_only_in_one_map_has_half_of_the_measures():
+    """Class 1 is never predicted, class 2 nowhere true, class 3 in neither."""
+    confusion = np.array([[5, 0, 2, 0], [3, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+
+    found = class_measures(confusion)
+
+    np.testing.assert_array_equal(found.precision, [5 / 8, np.nan, 0, np.nan])
+    np.testing.assert_array_equal(found.recall, [5 / 7, 0, np.nan, np.nan])
+    np.testing.assert_array_equal(found.iou, [0.5, 0, 0, np.nan])
 
 
 @pytest.mark.parametrize("measure", [foreground_iou, mean_iou, dice])
@@ -144,6 +178,39 @@ def test_objects_are_matched_as_by_brute_force(seed, shape):
         assert match.n_found(threshold) == found
         precision = found / (sum(iou.shape) - found)
         assert average_precision([match], threshold) == precision
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_panoptic_quality_is_that_of_brute_force(seed):
+    true = random_objects(seed)
+    predicted = shaken(true, seed)
+
+    found = panoptic_quality([match_instances(true, predicted)])
+
+    iou = brute_force_iou(true, predicted)
+    pairs = iou[iou > 0.5]
+    left_over = iou.shape[0] + iou.shape[1] - 2 * pairs.size
+    assert found.rq == pytest.approx(pairs.size / (pairs.size + left_over / 2))
+    assert found.sq == pytest.approx(pairs.mean() if pairs.size else 0)
+    assert found.pq == pytest.approx(pairs.sum() / (pairs.size + left_over / 2))
+    assert found.pq == pytest.approx(found.sq * found.rq)
+
+
+def test_panoptic_quality_pairs_above_a_half_only():
+    """An IoU of exactly 0.5 counts as found, but is no pair of panoptic quality."""
+    match = match_instances(np.array([[1, 1, 0]]), np.array([[1, 0, 0]]))
+
+    assert match.n_found(0.5) == 1
+    assert panoptic_quality([match]).pq == 0
+
+
+@pytest.mark.parametrize(("n_true", "n_predicted"), [(0, 0), (0, 1), (1, 0)])
+def test_panoptic_quality_without_pairs(n_true, n_predicted):
+    match = match_instances(EMPTY + n_true, EMPTY + n_predicted)
+
+    found = panoptic_quality([match])
+
+    assert found.pq == found.sq == found.rq == float(n_true == n_predicted)
 
 
 def test_an_iou_of_exactly_the_threshold_counts_once():
@@ -237,6 +304,41 @@ def test_summary_names_what_it_averages_and_what_it_pools():
     assert (summary["n_true"], summary["n_pred"]) == (3, 2)
 
 
+def test_summary_counts_objects_over_all_images_and_errors_by_image():
+    """Three too many in one image and two too few in another are no good count."""
+    one, many = np.zeros((20, 20), int), np.zeros((20, 20), int)
+    one[:4, :4] = 1
+    many[:4, :4] = 1
+    for number in range(3):
+        many[10 + 3 * number, :5] = 2 + number
+    few = np.where(many > 2, 0, many)
+
+    summary = summarise([score(one, many), score(many, few)])
+
+    assert (summary["n_true"], summary["n_pred"]) == (5, 6)
+    assert (summary["n_found"], summary["n_missed"], summary["n_false"]) == (3, 2, 3)
+    assert summary["count_error"] == (3 + 2) / 2
+    assert summary["count_bias"] == (3 - 2) / 2
+    assert summary["pq"] == pytest.approx((2 / 5 + 2 * 2 / 6) / 2)
+    assert summary["pq_pooled"] == pytest.approx(2 * 3 / 11)
+
+
+def test_outlines_nobody_can_know_are_left_out_of_the_summary():
+    labels = random_objects(4)
+    known = ImageScore(
+        confusion_matrix(labels > 0, labels > 0, 2),
+        boundary=object_boundaries(labels, np.roll(labels, 1, 0), 0),
+    )
+    unknown = ImageScore(
+        known.confusion, boundary=object_boundaries(labels - 10_000, labels)
+    )
+
+    summary = summarise([known, unknown])
+
+    assert summary["boundary_f"] == summarise([known])["boundary_f"] < 1
+    assert "boundary_f" not in summarise([unknown])
+
+
 def test_summary_has_every_threshold_and_is_json():
     true = random_objects(3)
     summary = summarise([score(true, shaken(true, 3))])
@@ -251,4 +353,7 @@ def test_summary_has_every_threshold_and_is_json():
 def test_summary_of_a_class_model_has_no_objects():
     summary = summarise([ImageScore(confusion_matrix(EMPTY, EMPTY, 3))])
 
-    assert set(summary) == {"iou", "pooled_iou", "mean_iou", "pooled_mean_iou", "dice"}
+    assert set(summary) == {
+        *("iou", "pooled_iou", "mean_iou", "pooled_mean_iou", "dice", "pooled_dice"),
+        "pixel_accuracy",
+    }

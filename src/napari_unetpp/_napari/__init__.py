@@ -1,9 +1,20 @@
 """Layers in, layers out: what knows napari but not Qt."""
 
+from napari_unetpp._napari._comparing import (
+    CompareRequest,
+    ErrorsFound,
+    can_be_compared,
+    compare_request,
+    find_errors,
+    is_found,
+    show_errors,
+    task_of,
+)
 from napari_unetpp._napari._going import go_to
 from napari_unetpp._napari._inside import Inside, read_inside
 from napari_unetpp._napari._jobs import describe, own_models, prepare, segment_source
 from napari_unetpp._napari._layers import is_result
+from napari_unetpp._napari._line import line_lengths, lines_layer
 from napari_unetpp._napari._messages import (
     ArraysReady,
     Described,
@@ -60,7 +71,9 @@ __all__ = [
     "ArraysReady",
     "Begun",
     "Choices",
+    "CompareRequest",
     "Described",
+    "ErrorsFound",
     "Inside",
     "LabelledSource",
     "LabelsCounted",
@@ -83,16 +96,22 @@ __all__ = [
     "View",
     "add_inputs",
     "add_segmentation",
+    "can_be_compared",
     "can_be_learnt",
     "checkpoint_of",
+    "compare_request",
     "count_labels",
     "describe",
     "file_of",
+    "find_errors",
     "find_places",
     "go_to",
+    "is_found",
     "is_result",
     "labels_shapes",
     "layer_axes",
+    "line_lengths",
+    "lines_layer",
     "new_labels_options",
     "open_segmentation",
     "open_training",
@@ -106,7 +125,9 @@ __all__ = [
     "save_segmentation",
     "save_training",
     "segment_source",
+    "show_errors",
     "snapshot",
+    "task_of",
     "train_source",
     "visible_view",
     "weigh_sizes",

@@ -11,10 +11,10 @@ from napari_unetpp._napari._view import SPATIAL
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    from napari.layers import Image
+    from napari.layers import Image, Labels
     from napari.viewer import Viewer
 
-    from napari_unetpp.inference import Place
+    from napari_unetpp.inference import ErrorPlace, Place
 
 SMALLEST, LARGEST = 0.25, 0.8
 """Share of the canvas that a place takes: in between, the user's zoom stays."""
@@ -23,7 +23,11 @@ WANTED = 0.5
 
 
 def go_to(
-    viewer: Viewer, layer: Image, place: Place, axes: str, spatial_dims: int = 2
+    viewer: Viewer,
+    layer: Image | Labels,
+    place: Place | ErrorPlace,
+    axes: str,
+    spatial_dims: int = 2,
 ) -> None:
     """Move camera and sliders so that a place is in the middle of the view.
 
@@ -31,9 +35,9 @@ def go_to(
     ----------
     viewer : Viewer
         Viewer that holds the layer.
-    layer : Image
-        The image that the place is in; of channels in several layers any.
-    place : Place
+    layer : Image or Labels
+        What the place is in; of channels in several layers any.
+    place : Place or ErrorPlace
         Where, one index for each loop and spatial axis.
     axes : str
         Axes that the layer shows, C among them if it is (`Source.shown_axes`).
@@ -62,7 +66,9 @@ def go_to(
         camera.zoom = _zoom(camera.zoom, sizes, viewer.canvas.size)
 
 
-def _world_edges(layer: Image, box: list[tuple[int, int]]) -> npt.NDArray[np.float64]:
+def _world_edges(
+    layer: Image | Labels, box: list[tuple[int, int]]
+) -> npt.NDArray[np.float64]:
     """Return the size of a box of pixels in the world, one for each axis."""
     first, last = (
         np.array(layer.data_to_world([span[side] for span in box]), float)

@@ -7,17 +7,17 @@ takes seconds, which the thread has and the viewer has not.
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unetpp._napari import _results
 from napari_unetpp._napari._background import behind_the_viewer, load_what_napari_needs
 from napari_unetpp._napari._layers import MEAN, UNCERTAINTY
 from napari_unetpp._napari._messages import Described, Prepared
-from napari_unetpp.errors import ImageError
+from napari_unetpp.errors import ImageError, ModelFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
+    from collections.abc import Generator, Mapping
 
     from napari_unetpp._napari._request import SegmentRequest
     from napari_unetpp.nn import Model
@@ -43,9 +43,21 @@ def prepare(models_folder: Path) -> Generator[Prepared, None, None]:
     from napari_unetpp.inference import cuda_hint, devices
     from napari_unetpp.io import bundled_models
 
-    models = (*bundled_models(), *own_models(models_folder))
-    yield Prepared(models, tuple(devices()), cuda_hint())
+    bundled, own = bundled_models(), own_models(models_folder)
+    words = _descriptions({**bundled, **{model: Path(model) for model in own}})
+    yield Prepared((*bundled, *own), tuple(devices()), cuda_hint(), words)
     load_what_napari_needs()
+
+
+def _descriptions(models: Mapping[str, Path]) -> dict[str, str]:
+    """Return what models say of themselves; one that is damaged says nothing yet."""
+    from napari_unetpp.io import read_model_config
+
+    words = {}
+    for name, path in models.items():
+        with suppress(ModelFileError):  # told when it is chosen
+            words[name] = read_model_config(path).description
+    return words
 
 
 def describe(model: str) -> Generator[Described, None, None]:

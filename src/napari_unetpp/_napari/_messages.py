@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from napari_unetpp._amounts import AUTO
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from napari_unetpp._napari._layers import ResultGroup
@@ -30,11 +34,14 @@ class Prepared:
         What can compute, and its free memory.
     hint : str or None
         A GPU that lies idle, and the cure.
+    words : mapping of str to str
+        What each model is for, in a line, as far as it says so.
     """
 
     models: tuple[str, ...]
     devices: tuple[DeviceInfo, ...]
     hint: str | None
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,20 @@ class Described:
     model: str
     config: ModelConfig
     n_parameters: int
+
+    def without_diameter(self, diameter: float | str) -> str:
+        """Return why a diameter cannot be used with the model; empty if it can."""
+        if self.config.diameter is None:
+            return (
+                "this model does not say how large the objects are that it has learnt:"
+                " leave the object size as the image is, or choose another model"
+            )
+        if diameter == AUTO and self.config.task != "instances":
+            return (
+                "this model finds classes, and cannot measure objects: give the object"
+                " size in pixels, or leave it as the image is"
+            )
+        return ""
 
 
 class ShownArrays(Protocol):
@@ -143,8 +164,11 @@ class LabelsReady:
         What was found.
     arrays : ShownArrays or None
         What the layers of the run show from now on, if it is something else.
+    group : ResultGroup or None
+        Where they lie from now on, if it is elsewhere.
     """
 
     labels: ShownLabels
     summary: str
     arrays: ShownArrays | None = None
+    group: ResultGroup | None = None

@@ -71,8 +71,18 @@ class SegmentRequest:
         shape = zip(self.source.shown_axes, self.source.shown_shape, strict=True)
         return math.prod(size for letter, size in shape if letter != "C")
 
-    def group(self, model: Model) -> ResultGroup:
-        """Return what the layers of the results share."""
+    def group(
+        self, model: Model, shown_shape: tuple[int, ...] | None = None
+    ) -> ResultGroup:
+        """Return what the layers of the results share.
+
+        Parameters
+        ----------
+        model : Model
+            What makes them.
+        shown_shape : tuple of int, optional
+            Pixels of the layers over the whole image, if they are not the image's own.
+        """
         source = self.source
         provenance = {
             "image": source.name,
@@ -80,20 +90,21 @@ class SegmentRequest:
             "channel": self.channel,
             "model": model.config.name,
             "model_file": self.model,
+            "task": model.config.task,
             "recipe": self.settings.model_dump(),
             "inside": None if self.inside is None else self.inside.name,
             "version": version("napari-unetpp"),
         }
         return ResultGroup(
             name=source.name + (VIEW if self.view else ""),
-            geometry=self._geometry(),
+            geometry=self._geometry(shown_shape),
             provenance=provenance,
             folder=None if self.folder is None else str(self.folder),
             replaces=self.view is not None or self.folder is not None,
             class_colours=model_colours(model.config),
         )
 
-    def _geometry(self) -> Geometry:
+    def _geometry(self, shown_shape: tuple[int, ...] | None) -> Geometry:
         """Return the place of a result, which is the view or the whole, without C."""
         axes = self.source.shown_axes
         geometry = self.source.geometry
@@ -102,4 +113,8 @@ class SegmentRequest:
         if "C" in axes:
             at = axes.index("C")
             geometry = geometry.flattened(at, self.source.shown_shape[at])
+        if shown_shape is not None:
+            sizes = zip(axes, self.source.shown_shape, strict=True)
+            own = tuple(1 if a == "C" else size for a, size in sizes)
+            geometry = geometry.with_shape(own, shown_shape)
         return geometry

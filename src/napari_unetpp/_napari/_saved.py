@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_unetpp import api
 from napari_unetpp._napari._layers import LABELS
 from napari_unetpp._napari._messages import ArraysReady, LabelsReady, Progress
-from napari_unetpp._napari._results import Layout
+from napari_unetpp._napari._results import SMALL_EDGE, Layout
 from napari_unetpp._napari._stored import (
     StoredArrays,
     growing,
@@ -27,6 +27,7 @@ from napari_unetpp.inference import Finished, RunStarted, SavedSegmentation
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from napari_unetpp._napari._layers import ResultGroup
     from napari_unetpp._napari._request import SegmentRequest
     from napari_unetpp._napari._source import Source
     from napari_unetpp.nn import Model
@@ -84,7 +85,7 @@ def save_source(
                 stored, look = event.store.layout, growing(names, event.store)
                 arrays = shown.arrays(look, stored.axes, tuple(stored.shape))
                 plan = teller.started(event)
-                yield ArraysReady(request.group(model), arrays, plan)
+                yield ArraysReady(shown.growing_group(arrays), arrays, plan)
             elif isinstance(event, Finished):
                 if isinstance(event.result, SavedSegmentation):
                     yield from shown.finished(event.result)
@@ -107,6 +108,7 @@ class _Shown:
     ) -> None:
         self._request, self._model = request, model
         self._names, self._owner = names, owner
+        self._large = False
 
     def finished(self, saved: SavedSegmentation) -> Generator[Any, None, None]:
         """Yield the complete results, which have moved to where they belong."""
@@ -118,7 +120,13 @@ class _Shown:
             yield ArraysReady(group, arrays, "nothing is left to do")
         views = open_levels(folder / LABELS / LABELS, 0, saved.axes)[1]
         labels = shown_labels(views, arrays.layout, self._owner)
-        yield LabelsReady(labels, self._summary(saved, arrays.layout), arrays)
+        summary = self._summary(saved, arrays.layout)
+        group = self._request.group(self._model)
+        yield LabelsReady(labels, summary, arrays, group)
+
+    def growing_group(self, arrays: StoredArrays) -> ResultGroup:
+        """Return where the layers lie while results grow, on the network's pixels."""
+        return self._request.group(self._model, arrays.layout.shown_shape)
 
     def arrays(self, look: Any, axes: str, shape: tuple[int, ...]) -> StoredArrays:
         """Return arrays over results with these axes."""
@@ -128,12 +136,22 @@ class _Shown:
             result_shape=shape,
             spatial_dims=self._model.config.network.spatial_dims,
         )
-        return StoredArrays(self._names, layout, look, self._owner)
+        # Results that grow may have other pixels than complete ones, in one layer.
+        sizes = dict(
+            zip(layout.shown_axes, self._request.source.shown_shape, strict=True)
+        )
+        edges = (*layout.rows_and_columns, sizes["Y"], sizes["X"])
+        self._large = self._large or max(edges) > SMALL_EDGE
+        return StoredArrays(
+            self._names, layout, look, self._owner, multiscale=self._large
+        )
 
     def _summary(self, saved: SavedSegmentation, layout: Layout) -> str:
         if saved.up_to_date:
             return f"Up to date, nothing had to be done: {saved.outputs[LABELS]}"
         text = found_text(saved.n_objects, layout, self._request.settings.link)
+        if saved.size is not None:
+            text += f"; {saved.size.text}"
         if saved.bad:
             text += f"; {len(saved.bad)} unreadable pieces of the image taken as dark"
         if self._owner is None:

@@ -9,6 +9,7 @@ from napari_unetpp._napari._layers import (
     LABELS,
     add_image_result,
     add_labels_result,
+    set_geometry,
 )
 from napari_unetpp._napari._view import visible_box
 
@@ -66,6 +67,7 @@ class ShownResults:
         """Note that no tile comes any more, and what is shown from now on."""
         self._end = end
         self._not_before = 0.0
+        self._group = end.group or self._group
         if end.arrays is not None:
             self._arrays = end.arrays
             self._moved = list(self._layers)
@@ -110,6 +112,7 @@ class ShownResults:
         layer = self._present(kind)
         if layer is not None:
             layer.data = self._arrays.data(kind)
+            set_geometry(layer, self._group.geometry)
 
     def _hide_main_result(self) -> None:
         """Hide the mean, which would dim the labels."""

@@ -84,6 +84,19 @@ class Geometry:
         scale[axis] *= size
         return replace(self, scale=tuple(scale), translate=tuple(translate))
 
+    def with_shape(self, shape: tuple[int, ...], new: tuple[int, ...]) -> Geometry:
+        """Return the geometry of other pixels over the same extent.
+
+        Parameters
+        ----------
+        shape, new : tuple of int
+            Pixels that there are along each axis, and those that are wanted.
+        """
+        steps = [n / m for n, m in zip(shape, new, strict=True)]
+        moved = self.shifted(tuple((step - 1) / 2 for step in steps))
+        scale = tuple(s * step for s, step in zip(self.scale, steps, strict=True))
+        return replace(moved, scale=scale)
+
     def as_layer_options(self) -> dict[str, Any]:
         """Return the keyword arguments that give a new layer this geometry."""
         return {

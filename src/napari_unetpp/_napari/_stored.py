@@ -49,15 +49,25 @@ class StoredArrays:
         those whose sum it is.
     owner : object
         Kept as long as any of the arrays is.
+    multiscale : bool
+        Whether there are to be several sizes, also of a small result: another, larger
+        one is to be shown in the same layers.
     """
 
     def __init__(
-        self, names: tuple[str, ...], layout: Layout, look: Look, owner: object
+        self,
+        names: tuple[str, ...],
+        layout: Layout,
+        look: Look,
+        owner: object,
+        *,
+        multiscale: bool = False,
     ) -> None:
         self.names = names
         self.layout = layout
         self._look, self._owner = look, owner
-        self.multiscale = max(layout.rows_and_columns) > SMALL_EDGE  # as on disk
+        large = max(layout.rows_and_columns) > SMALL_EDGE  # as on disk
+        self.multiscale = large or multiscale
         self._levels = {name: self._open(name) for name in names}
         self._coarsest: dict[str, npt.NDArray[Any]] = {}
         if self.multiscale and len(layout.shown_axes) == 2:

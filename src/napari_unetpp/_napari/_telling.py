@@ -7,7 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from napari_unetpp._napari._messages import Note, Progress
-from napari_unetpp.inference import BadPixels, BlockDone, MemoryLow, TileDone
+from napari_unetpp.inference import (
+    BadPixels,
+    BlockDone,
+    MemoryLow,
+    Rescaled,
+    TileDone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +63,8 @@ class Teller:
             yield Note(f"Tiles of {edges} do not fit into memory; going on with halves")
         elif isinstance(event, BadPixels):
             yield Note(f"A piece of the image is taken as dark: {event.reason}")
+        elif isinstance(event, Rescaled):
+            yield Note(sentence(event.size.text))
 
     def _progress(
         self, event: TileDone | BlockDone, n_before: int = 0, n_pixels: int = 0
@@ -83,6 +91,11 @@ def _hull(one: Box, other: Box) -> Box:
     return tuple(
         (min(a, c), max(b, d)) for (a, b), (c, d) in zip(one, other, strict=True)
     )
+
+
+def sentence(text: str) -> str:
+    """Return words as a sentence begins."""
+    return text[:1].upper() + text[1:]
 
 
 def plan_text(started: RunStarted) -> str:

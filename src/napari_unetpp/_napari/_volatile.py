@@ -74,9 +74,11 @@ def show_source(
                 _copy_tile(prediction, event, arrays)
             if isinstance(event, Finished) and isinstance(event.result, Segmentation):
                 labels = paintable(np.asarray(event.result.labels))
+                text = found_text(event.result.n_objects, layout, request.settings.link)
+                size = event.result.prediction.size
                 yield LabelsReady(
                     np.ascontiguousarray(layout.as_shown(labels)),
-                    found_text(event.result.n_objects, layout, request.settings.link),
+                    text if size is None else f"{text}; {size.text}",
                 )
             yield from teller.tell(event)
 
@@ -100,6 +102,9 @@ def _copy_tile(prediction: Prediction, tile: TileDone, arrays: ResultArrays) -> 
     elif len(heads) > 1:
         values[MEAN] = _foreground(heads.mean(axis=0))
         values[UNCERTAINTY] = spread(heads)
+        if prediction.read_on is not None and prediction.uncertainty is not None:
+            part = prediction.uncertainty[slices(tile.box)]
+            values[UNCERTAINTY] = part.compute(scheduler="synchronous")
     shown = {name: values[name] for name in arrays.names if name in values}
     arrays.write(tile.box, shown)
 

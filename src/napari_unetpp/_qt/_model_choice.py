@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Signal, Slot
+from qtpy.QtCore import QSignalBlocker, Qt, Signal, Slot
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -19,7 +20,9 @@ from napari_unetpp._napari import own_models
 from napari_unetpp._qt._folder_watch import FolderWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class ModelChoice(QWidget):  # type: ignore[misc]
@@ -43,6 +46,7 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         self._folder = folder
         self._none = none
         self._models: list[str] = []
+        self._words: dict[str, str] = {}
         self._box = QComboBox()
         self._box.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
         self._box.setAccessibleName("Model")
@@ -67,8 +71,17 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         """Name of a bundled model, or path of a file; empty for none."""
         return self._models[int(self._box.currentIndex())]
 
-    def offer(self, models: Sequence[str]) -> None:
-        """Offer these models, and those offered already after them."""
+    def offer(self, models: Sequence[str], words: Mapping[str, str] = _NONE) -> None:
+        """Offer these models, and those offered already after them.
+
+        Parameters
+        ----------
+        models : sequence of str
+            Names of bundled models and paths of files.
+        words : mapping of str to str
+            What models are for, shown as tool tips from now on.
+        """
+        self._words |= words
         chosen = self.model
         first = [""] if self._none else []
         kept = [m for m in self._models if m not in models and m not in first]
@@ -90,7 +103,9 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         path = Path(model)
         text = path.stem if path.suffix else model
         self._box.addItem(text or self._none)
-        self._box.setItemData(self._box.count() - 1, model, 3)  # 3: the tool tip
+        tip = "\n".join(filter(None, (self._words.get(model), model)))
+        last = self._box.count() - 1
+        self._box.setItemData(last, tip, Qt.ItemDataRole.ToolTipRole)
 
     @Slot()  # type: ignore[untyped-decorator]
     def _offer_new(self) -> None:

@@ -115,7 +115,9 @@ class NetworkFields(QObject):  # type: ignore[misc]
         self._base = described
         config = described.config
         n = config.network.in_channels
-        sees = "grey" if config.channels == "grey" else f"{n} channel{'s' * (n > 1)}"
+        sees = {"grey": "grey", "rgb": "grey or colour"}.get(
+            config.channels, f"{n} channel{'s' * (n > 1)}"
+        )
         self.base_text.setText(
             f"{config.network.spatial_dims}-D, {sees}: {', '.join(config.class_names)}."
             " What fits is kept, and said at the start."

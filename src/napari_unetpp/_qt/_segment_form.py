@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_unetpp._napari import Inside, Source, read_inside, read_layer
+from napari_unetpp._qt._diameter_field import DiameterField
 from napari_unetpp._qt._folder_choice import FolderChoice
 from napari_unetpp._qt._forms import Label, SettingsForm
 from napari_unetpp._qt._layer_choice import ImageChoice, InsideChoice
@@ -49,6 +50,11 @@ _HOW = {
     ),
 }
 _ADVANCED = {
+    "tta": Label(
+        "Flip and turn",
+        "Average over the eight flips and right-angle turns of the image (test-time\n"
+        "augmentation): usually a little better, for eight times the time.",
+    ),
     "link": Label(
         "Join planes",
         "Make one object of what lies over each other in neighbouring Z planes.\n"
@@ -105,6 +111,7 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         self.model_text = small_label()
         self.devices = QComboBox()
         self.how = SettingsForm(preferences.prediction, _HOW)
+        self.diameter = DiameterField(viewer, lambda: self.layer)
         self.advanced = SettingsForm(preferences.prediction, _ADVANCED)
         self.inside_choice = InsideChoice(viewer)
         self.folder_choice = FolderChoice()
@@ -165,7 +172,8 @@ class SegmentForm(QWidget):  # type: ignore[misc]
     def settings(self) -> PredictionConfig:
         """How the model is run."""
         values = self.how.values() | self.advanced.values()
-        return PredictionConfig(device=self.devices.currentData(), **values)
+        device, diameter = self.devices.currentData(), self.diameter.value
+        return PredictionConfig(device=device, diameter=diameter, **values)
 
     @property
     def spatial_dims(self) -> int:
@@ -181,11 +189,13 @@ class SegmentForm(QWidget):  # type: ignore[misc]
             return str(error)
         if self.spatial_dims == 3 and "Z" not in axes:
             return f"axes {axes} have no Z, which this 3-D model needs"
+        if self._described is not None and self.diameter.value is not None:
+            return self._described.without_diameter(self.diameter.value)
         return ""
 
     def show_prepared(self, found: Prepared) -> None:
         """Offer models and devices."""
-        self.models.offer(found.models)
+        self.models.offer(found.models, found.words)
         chosen = self.devices.currentData()
         with QSignalBlocker(self.devices):
             self.devices.clear()
@@ -209,11 +219,14 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         kind = (
             "objects" if config.task == "instances" else ", ".join(config.class_names)
         )
+        if config.diameter is not None:
+            kind += f" of {config.diameter:.3g} px"
         heads = f"{network.n_heads} head{'s' * (network.n_heads > 1)}"
-        self.model_text.setText(f"{network.spatial_dims}-D, {kind}, {heads}")
-        self.model_text.setToolTip(
-            f"{described.n_parameters:,} weights. {config.description}"
-        )
+        what = f"{network.spatial_dims}-D, {kind}, {heads}"
+        # A line of its own: what the model is for decides whether it fits the image.
+        self.model_text.setText("\n".join(filter(None, (config.description, what))))
+        self.model_text.setToolTip(f"{described.n_parameters:,} weights")
+        self.diameter.show_learnt(config.diameter)
         self._offer_channels()
         self._check()
 
@@ -235,6 +248,7 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         self.models.choose(recipe.model)
         self.how.show_settings(settings)
         self.advanced.show_settings(settings)
+        self.diameter.show_value(settings.diameter)
         if self.devices.findData(settings.device) >= 0:
             self._choose_device(settings.device)
         self.inside_choice.choose(mask)
@@ -264,6 +278,7 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         rows.insertRow(3, "Model", self.models)
         rows.insertRow(4, "", self.model_text)
         rows.insertRow(5, "Device", self.devices)
+        rows.addRow("Object size", self.diameter)
         rows.addRow("Only inside", self.inside_choice)
         rows.addRow("Save to", self.folder_choice)
         self.advanced.rows.addRow(self.heads)
@@ -283,6 +298,7 @@ class SegmentForm(QWidget):  # type: ignore[misc]
             self.axes_field.textChanged,
             self.channels.currentIndexChanged,
             self.how.changed,
+            self.diameter.changed,
             self.advanced.changed,
             self.inside_choice.layer_changed,
             self.folder_choice.changed,
@@ -306,13 +322,15 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         config = self._described.config if self._described else None
         takes_all = (
             rgb
-            if config is None or config.channels == "grey"
+            if config is None or config.channels != "as_is"
             else (config.network.in_channels == n)
         )
+        in_colour = config is not None and config.channels == "rgb"
+        colour = "colour" if in_colour else "colour, made grey"
         with QSignalBlocker(self.channels):
             self.channels.clear()
             if takes_all or n == 1:
-                self.channels.addItem("colour, made grey" if rgb else "all", None)
+                self.channels.addItem(colour if rgb else "all", None)
             for i in range(n if n > 1 else 0):
                 self.channels.addItem(str(i), i)
         for widget in (self.channels, self.how.rows.labelForField(self.channels)):

@@ -75,6 +75,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self.form = SegmentForm(napari_viewer, self._preferences)
         self.form.model_changed.connect(self._describe_model)
         self.form.changed.connect(self._form_changed)
+        self.form.diameter.said.connect(self._say)
         self.view_button = QPushButton("This view")
         self.view_button.setToolTip(
             "Segment what the canvas shows of the plane it shows; pixels around it are"

@@ -164,7 +164,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
 
     def show_prepared(self, found: Prepared) -> None:
         """Offer models and devices."""
-        self.network.models.offer(found.models)
+        self.network.models.offer(found.models, found.words)
         chosen = self.devices.currentData()
         with QSignalBlocker(self.devices):
             self.devices.clear()

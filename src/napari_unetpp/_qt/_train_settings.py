@@ -89,6 +89,18 @@ _TRAINING = {
         "would see padding there that the whole image does not have.",
         suffix=" px",
     ),
+    "instance_target": Label(
+        "Objects by",
+        "What is learnt inside objects. Distance finds small objects and parts those\n"
+        "that touch; boundary keeps a seam of even width.",
+        choices={"boundary": "their boundary", "distance": "distance to the outline"},
+    ),
+    "distance_reach": Label(
+        "Reach",
+        "Distance to the outline from which on all is interior; about half the\n"
+        "diameter of small objects.",
+        suffix=" px",
+    ),
     "boundary_width": Label(
         "Boundary",
         "Half-width of the boundary that is learnt between objects; more parts\n"
@@ -100,6 +112,11 @@ _TRAINING = {
         "bfloat16 is faster where the hardware has it; automatic takes it where it can"
         "\nbe trusted.",
         choices={"auto": "automatic"},
+    ),
+    "calibrate": Label(
+        "Calibrate",
+        "At the end, fit on what is held out how sure the model is of itself, and the\n"
+        "thresholds by which objects are found.",
     ),
     "seed": Label(
         "Seed",
@@ -115,6 +132,19 @@ _AUGMENT = {
     "blur": Label("Blur", "Most blur, the sigma of a Gaussian", suffix=" px"),
     "invert": Label(
         "Invert", "Chance that dark and bright are exchanged in a patch", decimals=2
+    ),
+    "shading": Label(
+        "Shading", "Most by which the light is uneven over a patch", decimals=2
+    ),
+    "stain": Label(
+        "Stain",
+        "Most by which the amount of each dye of a colour image is changed",
+        decimals=2,
+    ),
+    "tint": Label(
+        "Tint",
+        "Chance that a grey image, read as colour, is shown in one or two colours",
+        decimals=2,
     ),
 }
 _IMAGE = {

@@ -1,6 +1,7 @@
 """The verbs: what the console, the command line and the panels all call."""
 
-from napari_unetpp.api._evaluate import evaluate
+from napari_unetpp.api._calibrate import calibrate
+from napari_unetpp.api._evaluate import compare, evaluate
 from napari_unetpp.api._models import DEFAULT_MODEL, load_model
 from napari_unetpp.api._places import finding_places, next_places
 from napari_unetpp.api._recipe import (
@@ -28,6 +29,8 @@ __all__ = [
     "DEFAULT_MODEL",
     "RecipeResult",
     "WatchEvent",
+    "calibrate",
+    "compare",
     "evaluate",
     "finding_places",
     "job_request",

@@ -36,9 +36,11 @@ def predict(
     mode: Mode = "accurate",
     level: int | None = None,
     device: str = "auto",
+    diameter: float | str | None = None,
     tile: int | None = None,
     batch: int = 1,
     nonfinite: Nonfinite = "error",
+    tta: bool = False,
     store: str | Path | None = None,
 ) -> Prediction:
     """Predict the probability of every class by every head.
@@ -59,12 +61,20 @@ def predict(
         Deepest level computed, 1...L; all by default. Shallower is faster.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda:0"`` or ``"mps"``.
+    diameter : float or str, optional
+        Diameter of the objects in the image, in pixels or as a length (``"12 um"``): it
+        is read at the size at which they are what the model has learnt, and results lie
+        on its own pixels. ``"auto"`` measures it; by default the image is read as it
+        is.
     tile : int, optional
         Wanted edge of a tile in pixels. It changes time and memory, not the result.
     batch : int
         Tiles that go through the network together.
     nonfinite : {"error", "background"}
         Whether NaN and infinite pixels are refused or taken as background.
+    tta : bool
+        Average over the flips and right-angle turns of the image (test-time
+        augmentation): usually a little better, for eight times the work.
     store : path, optional
         Folder for probabilities that do not fit in memory; the system's temporary
         folder by default. They are deleted when the result is dropped.
@@ -101,9 +111,11 @@ def predict(
         mode=mode,
         level=level,
         device=device,
+        diameter=diameter,
         tile=tile,
         batch=batch,
         nonfinite=nonfinite,
+        tta=tta,
     )
     found = as_image(image, axes, channel)
     folder = None if store is None else Path(store)
@@ -120,17 +132,20 @@ def segment(
     mode: Mode = "accurate",
     level: int | None = None,
     device: str = "auto",
+    diameter: float | str | None = None,
     tile: int | None = None,
     batch: int = 1,
     nonfinite: Nonfinite = "error",
     link: bool = False,
+    tta: bool = False,
     store: str | Path | None = None,
 ) -> Segmentation:
     """Label the objects of an image, or its classes, as the model has learnt.
 
     Parameters
     ----------
-    image, model, axes, channel, mode, level, device, tile, batch, nonfinite, store
+    image, model, axes, channel, mode, level, device, diameter, tile, batch, \
+    nonfinite, tta, store
         As in `predict`.
     link : bool
         Join the objects that a 2-D model finds in neighbouring Z planes into objects of
@@ -162,10 +177,12 @@ def segment(
         mode=mode,
         level=level,
         device=device,
+        diameter=diameter,
         tile=tile,
         batch=batch,
         nonfinite=nonfinite,
         link=link,
+        tta=tta,
     )
     return result_of(
         segmenting(image, model, settings, axes=axes, channel=channel, store=store)
@@ -215,6 +232,8 @@ def segmenting(
 
     Yields
     ------
+    BlockDone, Rescaled
+        If the settings have a diameter: while it is measured, and what follows from it.
     RunStarted
         Once, with the arrays that fill.
     TileDone, MemoryLow, BadPixels

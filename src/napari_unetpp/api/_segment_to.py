@@ -14,6 +14,7 @@ from napari_unetpp.config import OutputConfig, PredictionConfig, WorkersConfig
 from napari_unetpp.inference import (
     JobRequest,
     check_shared,
+    check_size,
     result_kinds,
     result_of,
     run_job,
@@ -77,6 +78,7 @@ def job_request(
         workers=workers,
     )
     check_shared(request)
+    check_size(request)
     if not outputs.labels_beside:
         return request
     version = ome_zarr_version(request.image_path)  # all are of the image's own version
@@ -151,6 +153,8 @@ def segmenting_to(
 
     Yields
     ------
+    BlockDone, Rescaled
+        If the settings have a diameter: while it is measured, and what follows from it.
     RunStarted
         Once, with the store in which the results grow, and the tiles done before.
     TileDone, MemoryLow, BadPixels

@@ -8,7 +8,7 @@ from napari_unetpp.api._models import load_model
 from napari_unetpp.api._recipe_header import recipe_of_files
 from napari_unetpp.api._watching import Labelling, watched
 from napari_unetpp.config import TrainingConfig
-from napari_unetpp.inference import resolve_device, result_of
+from napari_unetpp.inference import find_objects, resolve_device, result_of
 from napari_unetpp.training import train_model
 
 if TYPE_CHECKING:
@@ -228,18 +228,12 @@ def training(
         overwrite=overwrite,
         control=control,
         recipe=recipe,
+        find_objects=find_objects,
         **asked,
     )
     if focus is None:
         return (yield from events)
-    labelling = Labelling(
-        images=images,
-        labels=labels,
-        unlabelled=unlabelled,
-        axes=axes,
-        channel=channel,
-        nonfinite=nonfinite,
-    )
+    labelling = Labelling(images, labels, unlabelled, axes, channel, nonfinite)
     return (yield from watched(events, labelling, focus, control))
 
 

@@ -9,6 +9,7 @@ from napari_unetpp.arrays._axes import (
     select_channel,
     with_axes,
 )
+from napari_unetpp.arrays._diameters import equivalent_diameters, object_diameters
 from napari_unetpp.arrays._image import PIXEL, Image
 from napari_unetpp.arrays._intensity import (
     IntensityRange,
@@ -29,6 +30,7 @@ from napari_unetpp.arrays._labels import (
     labelled_mask,
     to_class_index,
 )
+from napari_unetpp.arrays._rescaling import Rescaling
 
 __all__ = [
     "IGNORE",
@@ -38,9 +40,11 @@ __all__ = [
     "IntensityRange",
     "LabelMeaning",
     "LabelRule",
+    "Rescaling",
     "align_labels",
     "canonical",
     "check_labels",
+    "equivalent_diameters",
     "from_class_index",
     "guess_axes",
     "guess_meaning",
@@ -51,6 +55,7 @@ __all__ = [
     "labelled_mask",
     "looks_rgb",
     "normalise",
+    "object_diameters",
     "parse_axes",
     "select_channel",
     "to_class_index",

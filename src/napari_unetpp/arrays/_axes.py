@@ -49,15 +49,16 @@ class Canonical:
         ``"YX"`` or ``"ZYX"``.
     image : Image
         Where it came from.
-    to_grey : bool
-        Whether red, green and blue of the image became one channel.
+    made : {"as_is", "grey", "rgb"}
+        Whether red, green and blue of the image became one channel, or one channel
+        all three.
     """
 
     data: LazyArray
     loop_axes: str
     spatial_axes: str
     image: Image
-    to_grey: bool = False
+    made: Channels = "as_is"
 
     def cut(self, box: Box) -> LazyArray:
         """Return a part of the whole image, as `data` has it.
@@ -72,7 +73,7 @@ class Canonical:
         """
         axes = self.image.axes
         spans = dict(zip(f"{self.loop_axes}C{self.spatial_axes}", box, strict=True))
-        if self.to_grey:
+        if self.made != "as_is":
             spans["C"] = (0, self.image.n_channels)
         index = tuple(slice(*spans[letter]) for letter in axes)
         part: LazyArray = _arranged(
@@ -80,7 +81,7 @@ class Canonical:
             axes,
             self.loop_axes,
             self.spatial_axes,
-            to_grey=self.to_grey,
+            made=self.made,
         )
         return part
 
@@ -249,9 +250,9 @@ def canonical(
         Any image.
     spatial_dims : int
         2 or 3, as the network has it.
-    channels : {"grey", "as_is"}
-        ``"grey"`` makes one channel of red-green-blue and takes a single one as it is;
-        ``"as_is"`` wants `n_channels`.
+    channels : {"grey", "rgb", "as_is"}
+        ``"grey"`` makes one channel of red-green-blue and takes a single one as it is,
+        ``"rgb"`` makes three of a single one; ``"as_is"`` wants `n_channels`.
     n_channels : int
         Channels that the network takes.
 
@@ -274,30 +275,33 @@ def canonical(
         )
     _check_channels(image, channels, n_channels)
     loops = "".join(a for a in image.axes if a not in spatial and a != "C")
-    to_grey = channels == "grey" and image.rgb
-    data = _arranged(image.data, image.axes, loops, spatial, to_grey=to_grey)
-    return Canonical(data, loops, spatial, image, to_grey)
+    changed = image.rgb if channels == "grey" else image.n_channels == 1
+    made = channels if changed else "as_is"
+    data = _arranged(image.data, image.axes, loops, spatial, made=made)
+    return Canonical(data, loops, spatial, image, made)
 
 
-def _arranged(data: Any, axes: str, loops: str, spatial: str, *, to_grey: bool) -> Any:
+def _arranged(data: Any, axes: str, loops: str, spatial: str, *, made: Channels) -> Any:
     """Return an array with the axes `axes` as (*loops, C, *spatial)."""
     stored = axes if "C" in axes else "C" + axes
     if stored != axes:
         data = data[None]
     order = tuple(stored.index(letter) for letter in loops + "C" + spatial)
     data = data.transpose(order)
-    return _luminance(data, len(loops)) if to_grey else data
+    if made == "rgb":
+        return data[(slice(None),) * len(loops) + ([0, 0, 0],)]
+    return _luminance(data, len(loops)) if made == "grey" else data
 
 
 def _check_channels(image: Image, channels: Channels, n_channels: int) -> None:
     """Refuse an image whose channels the model does not take."""
     found = image.n_channels
-    if channels == "grey" and (image.rgb or found == 1):
+    colour = image.rgb or found == 1
+    if colour if channels != "as_is" else found == n_channels:
         return
-    if channels == "as_is" and found == n_channels:
-        return
-    takes = "one grey channel" if channels == "grey" else f"{n_channels}"
-    if found > n_channels == 1:
+    words = {"grey": "one grey channel", "rgb": "grey, or red-green-blue"}
+    takes = words.get(channels, f"{n_channels}")
+    if found > 1 and (channels != "as_is" or n_channels == 1):
         cure = "pick one with --channel N, or correct the axes with --axes"
     else:
         cure = "choose a model for such images, or correct the axes with --axes"

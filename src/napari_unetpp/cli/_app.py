@@ -24,7 +24,6 @@ from napari_unetpp.cli._paths import (
     repeat_options,
 )
 from napari_unetpp.config import (
-    OutputConfig,
     PredictionConfig,
     TrainingConfig,
     WorkersConfig,
@@ -92,6 +91,7 @@ def segment(
     axes: opt.Axes = None,
     channel: opt.Channel = None,
     device: opt.Device = "auto",
+    diameter: opt.Diameter = None,
     tile: opt.TileEdge = None,
     batch: opt.Batch = 1,
     memory: opt.Memory = None,
@@ -99,6 +99,7 @@ def segment(
     nonfinite: opt.OnNonfinite = "error",
     skip_bad: opt.SkipBad = False,
     link: opt.Link = False,
+    tta: opt.Tta = False,
     form: opt.Format = "auto",
     probabilities: opt.Probabilities = "uint8",
     ome_zarr: opt.OmeZarr = "0.5",
@@ -122,26 +123,23 @@ def segment(
             mode=mode,
             level=level,
             device=device,
+            diameter=diameter,
             tile=tile,
             batch=batch,
             memory=memory,
             nonfinite=nonfinite,
             skip_bad=skip_bad,
             link=link,
+            tta=tta,
         )
         share = parse_shard(shard)
         way = WorkersConfig(workers=workers, scheduler=scheduler, shard=share)
-        from napari_unetpp import api
         from napari_unetpp.cli import _job, _recipe
 
-        network = api.load_model(model)
-        _job.check_task(network, task)
-        kinds = _job.parse_kinds(save, network, settings)
-        kept = OutputConfig(
-            kinds=kinds,
-            probability=probabilities,
-            ome_zarr=ome_zarr,
-            labels_beside=labels_beside,
+        network = _job.load(model, task)
+        stored = {"probability": probabilities, "ome_zarr": ome_zarr}
+        kept = _job.parse_kept(
+            save, network, settings, labels_beside=labels_beside, **stored
         )
         source = (axes, channel, mask)
         job = _job.Job(network, settings, output, kept, form, overwrite, way, *source)
@@ -237,24 +235,54 @@ def evaluate(
     axes: opt.Axes = None,
     channel: opt.Channel = None,
     device: opt.Device = "auto",
+    diameter: opt.Diameter = None,
     tile: opt.TileEdge = None,
     batch: opt.Batch = 1,
     nonfinite: opt.OnNonfinite = "error",
+    link: opt.Link = False,
+    tta: opt.Tta = False,
+    boundary_tolerance: opt.BoundaryTolerance = 2.0,
     json_file: opt.JsonFile = None,
+    csv_file: opt.CsvFile = None,
+    pictures: opt.Pictures = None,
+    worst: opt.Worst = 5,
     overwrite: opt.Overwrite = False,
 ) -> None:
-    """Score a model, and each of its heads, on labelled images."""
+    """Score a model, and each of its heads, on labelled images.
+
+    What is wrong with the worst images is shown by --pictures: objects missed, false,
+    split, merged or with a wrong outline, and pixels of a wrong class.
+    """
     with exit_codes(as_json=json_file == opt.STDOUT):
         files, truths = expand(images), expand(labels)
         pair(files, truths)
         check_new(json_file, overwrite)
+        check_new(csv_file, overwrite)
         settings = PredictionConfig(
-            level=level, device=device, tile=tile, batch=batch, nonfinite=nonfinite
+            level=level,
+            device=device,
+            diameter=diameter,
+            tile=tile,
+            batch=batch,
+            nonfinite=nonfinite,
+            link=link,
+            tta=tta,
         )
         from napari_unetpp import api
         from napari_unetpp.cli import _evaluate as work
 
-        job = work.Job(api.load_model(model), settings, axes, channel, unlabelled)
+        job = work.Job(
+            api.load_model(model),
+            settings,
+            axes,
+            channel,
+            unlabelled,
+            tolerance=boundary_tolerance,
+            worst=worst,
+            csv=csv_file,
+            pictures=pictures,
+            overwrite=overwrite,
+        )
         work.run(files, truths, job, json_file)
 
 
@@ -296,6 +324,6 @@ def demo(
 
         settings = PredictionConfig(device=device, link=True)
         network = api.load_model(model)
-        kept = OutputConfig(kinds=_job.parse_kinds(None, network, settings))
+        kept = _job.parse_kept(None, network, settings)
         job = _job.Job(network, settings, output, kept, "tif", overwrite=True)
         _demo.run(job, as_json=as_json)

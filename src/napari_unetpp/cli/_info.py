@@ -87,10 +87,13 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"    {device['name']}: {device['label']}, {memory}"
     yield "models:"
     for model in found["models"]:
+        size = f" of {model['diameter']:.3g} px" if model["diameter"] else ""
         yield (
-            f"    {model['name']}: {model['spatial_dims']}-D {model['type']},"
+            f"    {model['name']}: {model['spatial_dims']}-D {model['type']}{size},"
             f" {model['heads']} heads, {model['parameters']:,} parameters"
         )
+        if model["description"]:
+            yield f"        {model['description']}"
     yield "problems:" if found["problems"] else "no problems found"
     for problem in found["problems"]:
         yield f"    {problem['problem']}; cure: {problem['cure']}"
@@ -107,9 +110,11 @@ def _describe(name: str, path: Path) -> dict[str, Any]:
     model = load_model_file(path)
     return {
         "name": name,
+        "description": model.config.description,
         "type": model.config.task,
         "spatial_dims": model.config.network.spatial_dims,
         "classes": list(model.config.class_names),
+        "diameter": model.config.diameter,
         "heads": model.config.network.n_heads,
         "parameters": model.n_parameters,
         "path": str(path),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_unetpp import api
 from napari_unetpp.api._recipe_inputs import open_mask
-from napari_unetpp.config import WorkersConfig
+from napari_unetpp.config import OutputConfig, WorkersConfig
 from napari_unetpp.errors import SettingsError
 from napari_unetpp.inference import result_kinds
 
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_unetpp._recipe import SegmentInput
-    from napari_unetpp.config import (
-        OutputConfig,
-        OutputKind,
-        PredictionConfig,
-        Task,
-    )
+    from napari_unetpp.config import PredictionConfig, Task
     from napari_unetpp.inference import JobRequest
     from napari_unetpp.nn import Model
 
@@ -62,18 +57,23 @@ class Job:
         )
 
 
-def parse_kinds(
-    text: str | None, model: Model, settings: PredictionConfig
-) -> tuple[OutputKind, ...]:
-    """Return the results that ``--save`` asks for; without it all that there are."""
+def parse_kept(
+    text: str | None, model: Model, settings: PredictionConfig, **stored: Any
+) -> OutputConfig:
+    """Return the results that ``--save`` asks for; without it all that there are.
+
+    `stored` says how: further fields of `OutputConfig`.
+    """
     wanted = None if text is None else [word.strip() for word in text.split(",")]
-    return result_kinds(model, settings, wanted)
+    return OutputConfig(kinds=result_kinds(model, settings, wanted), **stored)
 
 
-def check_task(model: Model, task: Task | None) -> None:
-    """Refuse a model that does not find what is asked for."""
+def load(name: str, task: Task | None) -> Model:
+    """Return a model; refuse one that does not find what is asked for."""
+    model = api.load_model(name)
     if task is not None and model.config.task != task:
         raise SettingsError(
             f"--type {task}: the model {model.config.name!r} finds"
             f" {model.config.task}; leave --type out, or choose another model"
         )
+    return model

@@ -83,6 +83,8 @@ def _gather(model: Model) -> dict[str, Any]:
         "channels": config.channels,
         "in_channels": config.network.in_channels,
         "classes": _classes(config),
+        "diameter": config.diameter,
+        "temperatures": list(config.temperatures),
         "heads": config.network.n_heads,
         "parameters": model.n_parameters,
         "description": config.description,
@@ -104,8 +106,10 @@ def _classes(config: ModelConfig) -> list[dict[str, Any]]:
 
 def _lines(values: dict[str, Any], name: str) -> Iterator[str]:
     """Yield what a person reads."""
-    channels = "any image, made grey"
-    if values["channels"] != "grey":
+    channels = {"grey": "any image, made grey", "rgb": "grey or colour"}.get(
+        values["channels"], ""
+    )
+    if not channels:
         channels = f"{values['in_channels']} channel{'s' * (values['in_channels'] > 1)}"
     yield (
         f"{values['name']}: finds {values['type']} in {values['spatial_dims']}-D"
@@ -113,6 +117,11 @@ def _lines(values: dict[str, Any], name: str) -> Iterator[str]:
     )
     if values["description"]:
         yield values["description"]
+    if values["diameter"]:
+        yield f"objects learnt: {values['diameter']:.3g} pixels in diameter"
+    if values["temperatures"]:
+        heads = " ".join(f"{each:.3g}" for each in values["temperatures"])
+        yield f"calibrated: temperatures of the heads {heads}"
     yield "classes:"
     for each in values["classes"]:
         colour = f" {each['colour']}" if each["colour"] else ""

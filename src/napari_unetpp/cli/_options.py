@@ -26,7 +26,11 @@ OutputFolder = Annotated[
 ]
 ModelName = Annotated[
     str,
-    typer.Option("--model", metavar="NAME|FILE", help="Bundled model, or model file."),
+    typer.Option(
+        "--model",
+        metavar="NAME|FILE",
+        help="Bundled model (`napari-unetpp info` lists them), or model file.",
+    ),
 ]
 ModelTask = Annotated[
     Task | None,
@@ -78,6 +82,16 @@ Channel = Annotated[
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
 ]
+Diameter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Diameter of the objects in the images, in pixels (24) or as a length"
+        " (12um); auto measures it. Images are read at the size that the model has"
+        " learnt.",
+        show_default=False,
+    ),
+]
 TileEdge = Annotated[
     int | None,
     typer.Option(
@@ -118,6 +132,14 @@ Link = Annotated[
         "--link",
         help="Join the objects of neighbouring Z planes into objects of the stack"
         " (2-D models).",
+    ),
+]
+Tta = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Average over the flips and right-angle turns of the image: usually a"
+        " little better, for eight times the work.",
     ),
 ]
 Format = Annotated[
@@ -296,6 +318,37 @@ JsonFile = Annotated[
         metavar="FILE",
         help="Write all scores to a JSON file; - prints them instead of the table.",
         show_default=False,
+    ),
+]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        metavar="FILE",
+        help="Write a table to a CSV file: a row for each image and head, and one for"
+        " each head over all images.",
+        show_default=False,
+    ),
+]
+Pictures = Annotated[
+    Path | None,
+    typer.Option(
+        "--pictures",
+        metavar="DIR",
+        help="Write pictures of the worst images there, their errors marked.",
+        show_default=False,
+    ),
+]
+Worst = Annotated[
+    int,
+    typer.Option("--worst", metavar="N", min=1, help="How many images get a picture."),
+]
+BoundaryTolerance = Annotated[
+    float,
+    typer.Option(
+        metavar="PX",
+        min=0,
+        help="Distance up to which two outlines are taken for the same.",
     ),
 ]
 STDOUT = Path("-")

@@ -51,6 +51,7 @@ class Segmented:
             "axes": self.saved.axes,
             "shape": list(self.saved.shape),
             "n_objects": self.saved.n_objects,
+            "diameter": self.saved.size.diameter if self.saved.size else None,
             "n_tiles": self.saved.n_tiles,
             "n_resumed": self.saved.n_resumed,
             "up_to_date": self.saved.up_to_date,
@@ -67,6 +68,7 @@ class Segmented:
         hidden = len(self.saved.bad) - MOST_BAD
         return [
             f"{self.image}: {self._what()}",
+            *([f"    {self.saved.size.text}"] if self.saved.size else []),
             *(f"    {path}" for path in paths),
             *(f"    not read: {bad}" for bad in self.saved.bad[:MOST_BAD]),
             *[f"    not read: {hidden} more pieces; --json lists all"] * (hidden > 0),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from napari_unetpp.config import ModelConfig
+
 
 def run(
     events: Generator[object, None, object], output: Path, *, as_json: bool
@@ -77,6 +79,8 @@ class _View:
                 f"epoch {event.epoch} learns from new labels, {event.n_labelled:,}"
                 " pixels in all"
             )
+        elif isinstance(event, TrainingFinished) and event.record.get("calibration"):
+            self._display.say(_calibration(event.model.config))
 
     def _pace(self, step: int) -> str:
         """Return how many steps a second were made since the first one seen."""
@@ -106,3 +110,16 @@ def _epoch(event: EpochDone) -> str:
         heads = " ".join(f"{iou:.3f}" for iou in event.validation)
         words += f", validation IoU {event.accurate:.3f} (heads {heads})"
     return words + (" *kept" if event.best else "")
+
+
+def _calibration(config: ModelConfig) -> str:
+    """Return the line about what was fitted on what is held out."""
+    heads = " ".join(f"{each:.3g}" for each in config.temperatures)
+    words = f"calibrated on what is held out: temperatures of the heads {heads}"
+    if config.task == "instances":
+        chosen = config.instances
+        words += (
+            f"; objects from {chosen.min_size} pixels, foreground above"
+            f" {chosen.foreground_threshold:g}, seeds above {chosen.seed_threshold:g}"
+        )
+    return words

@@ -9,6 +9,7 @@ from napari_unetpp.inference import (
     BadPixels,
     BlockDone,
     MemoryLow,
+    Rescaled,
     RunStarted,
     TileDone,
 )
@@ -59,12 +60,17 @@ class RunView:
             edges = " x ".join(map(str, event.largest))
             words = "do not fit the device; smaller ones are taken"
             self._display.say(f"{self._name}: tiles of {edges} {words}")
+        elif isinstance(event, Rescaled):
+            self._display.say(f"{self._name}: {event.size.text}")
 
     def _plan(self, event: RunStarted) -> list[str]:
         """Return what is told before the start."""
         core = " x ".join(map(str, event.core))
         tiles = "1 tile" if event.n_tiles == 1 else f"{event.n_tiles} tiles"
-        more = recomputed(self._sizes[-len(event.core) :], event.core, event.halo)
+        sizes = self._sizes[-len(event.core) :]
+        if event.store is not None:  # of an image that is rescaled these are others
+            sizes = event.store.layout.spatial_shape
+        more = recomputed(sizes, event.core, event.halo)
         lines = [
             f"{tiles} of {core} on {event.device}, up to {size(event.memory)} of"
             f" memory, {more:.0%} extra for context"

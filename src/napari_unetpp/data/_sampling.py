@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_unetpp._types import Box, FloatArray, LabelArray
+    from napari_unetpp._types import Box, FloatArray, LabelArray, TargetArray
     from napari_unetpp.config import AugmentConfig, Task
 
 _MOST_RIM = {2: 4, 3: 8}
@@ -73,7 +73,8 @@ class PatchSampler:
     size : tuple of int
         Size of a patch in pixels, one for each spatial axis.
     target : callable
-        Makes class indices from a patch of labels.
+        Makes what is learnt from a patch of labels: class indices, or the shares of
+        `distance_target`.
     augment : AugmentConfig
         What is changed at random.
     task : {"instances", "classes"}
@@ -89,7 +90,7 @@ class PatchSampler:
         self,
         pairs: Sequence[TrainingPair],
         size: tuple[int, ...],
-        target: Callable[[LabelArray], npt.NDArray[np.int64]],
+        target: Callable[[LabelArray], TargetArray],
         augment: AugmentConfig,
         *,
         task: Task,
@@ -104,14 +105,14 @@ class PatchSampler:
         self._seed = seed
         self._places = Places(self._pairs, task, seed)
 
-    def batch(self, index: int, n: int) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-        """Return patches (n, C, *S) and class indices (n, *S) of step `index`."""
+    def batch(self, index: int, n: int) -> tuple[FloatArray, TargetArray]:
+        """Return patches (n, C, *S) and targets (n, *S) of step `index`."""
         drawn = [self.patch(index * n + k) for k in range(n)]
         images, targets = zip(*drawn, strict=True)
         return np.stack(images), np.stack(targets)
 
-    def patch(self, index: int) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-        """Return patch `index` (C, *S) and its class indices (*S)."""
+    def patch(self, index: int) -> tuple[FloatArray, TargetArray]:
+        """Return patch `index` (C, *S) and its target (*S)."""
         rng = np.random.default_rng([self._seed, index])
         which, centre = self._places.draw(rng)
         pair = self._pairs[which]
@@ -160,7 +161,7 @@ class PatchSampler:
 
     def _mask_rim(
         self,
-        target: npt.NDArray[np.int64],
+        target: TargetArray,
         at_border: Sequence[tuple[bool, bool]],
     ) -> None:
         """Ignore the rim on every side that is not the image's own border."""
@@ -184,8 +185,8 @@ def _at_border(box: Box, pair: TrainingPair) -> list[tuple[bool, bool]]:
 
 
 def _fill(
-    image: FloatArray, target: npt.NDArray[np.int64], size: tuple[int, ...]
-) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    image: FloatArray, target: TargetArray, size: tuple[int, ...]
+) -> tuple[FloatArray, TargetArray]:
     """Pad a patch that its image was too small for; what is added is ignored."""
     missing = [(0, n - m) for n, m in zip(size, target.shape, strict=True)]
     if not any(after for _, after in missing):

@@ -1,5 +1,6 @@
 """Prediction and segmentation of images of any size, as generators of events."""
 
+from napari_unetpp.inference._compare import Comparison, ErrorPlace, compare_labels
 from napari_unetpp.inference._device import (
     DeviceInfo,
     cuda_hint,
@@ -14,14 +15,17 @@ from napari_unetpp.inference._events import (
     Event,
     Finished,
     MemoryLow,
+    Rescaled,
     RunStarted,
     TileDone,
     result_of,
 )
+from napari_unetpp.inference._find_objects import find_objects
 from napari_unetpp.inference._job import check_outputs_of, run_job
 from napari_unetpp.inference._labelling import label
 from napari_unetpp.inference._level_times import LevelsMeasured, measure_levels
 from napari_unetpp.inference._live import LiveImages, LivePredictor
+from napari_unetpp.inference._object_size import ObjectSize
 from napari_unetpp.inference._places import (
     Place,
     PlaceSearch,
@@ -36,6 +40,7 @@ from napari_unetpp.inference._request import (
     JobRequest,
     aligned_mask,
     check_shared,
+    check_size,
     result_kinds,
 )
 from napari_unetpp.inference._results import (
@@ -48,7 +53,9 @@ from napari_unetpp.inference._view_focus import LookedAt, ViewFocus
 __all__ = [
     "BadPixels",
     "BlockDone",
+    "Comparison",
     "DeviceInfo",
+    "ErrorPlace",
     "Event",
     "Finished",
     "JobRequest",
@@ -57,6 +64,7 @@ __all__ = [
     "LivePredictor",
     "LookedAt",
     "MemoryLow",
+    "ObjectSize",
     "Place",
     "PlaceSearch",
     "PlacesFound",
@@ -64,6 +72,7 @@ __all__ = [
     "Predictor",
     "PreviewTile",
     "Previewer",
+    "Rescaled",
     "RunStarted",
     "SavedSegmentation",
     "Searched",
@@ -74,9 +83,12 @@ __all__ = [
     "aligned_mask",
     "check_outputs_of",
     "check_shared",
+    "check_size",
+    "compare_labels",
     "cuda_hint",
     "devices",
     "evaluate_images",
+    "find_objects",
     "free_memory",
     "label",
     "measure_levels",

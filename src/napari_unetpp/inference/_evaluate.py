@@ -5,66 +5,107 @@ The measures themselves, with their names, pooling and rules, are in `nn._metric
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unetpp.arrays import (
-    IGNORE,
-    LabelRule,
-    align_labels,
-    canonical,
-    labelled_mask,
-    to_class_index,
-)
+from napari_unetpp.arrays import align_labels, canonical
 from napari_unetpp.config import PredictionConfig
-from napari_unetpp.errors import InputError, SettingsError
+from napari_unetpp.errors import SettingsError
+from napari_unetpp.inference._error_views import error_picture
 from napari_unetpp.inference._events import result_of
-from napari_unetpp.inference._labelling import label, label_values
+from napari_unetpp.inference._labelling import label
 from napari_unetpp.inference._predicting import predict_image
-from napari_unetpp.nn._metrics import (
-    ImageScore,
-    class_iou,
-    confusion_matrix,
-    match_instances,
-    summarise,
-)
+from napari_unetpp.inference._report import ScoredImage, report
+from napari_unetpp.inference._sureness import sureness_of
+from napari_unetpp.inference._truth import Meaning, Truth
+from napari_unetpp.nn._metrics import BOUNDARY_TOLERANCE, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from napari_unetpp._types import LabelArray, LazyArray
-    from napari_unetpp.arrays import Image
+    from napari_unetpp.arrays import Canonical, Image
     from napari_unetpp.config import ModelConfig
     from napari_unetpp.inference._results import Prediction
+    from napari_unetpp.inference._truth import Compared
+    from napari_unetpp.io._error_picture import ErrorPicture
     from napari_unetpp.nn import Model
 
 _RUN = "evaluate"
-_ROW = ("iou", "mean_iou", "dice", "ap50", "ap75", "mean_ap", "n_true", "n_pred")
-"""Measures that are reported of each image; over one image pooling changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredImage:
-    """The scores of one image.
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparedImage:
+    """An image whose labels were compared with the truth.
 
     Attributes
     ----------
-    name : str
-        Of the image.
-    shape : tuple of int
-        Of its labels.
-    accurate : ImageScore
-        Score of the mean of the heads.
-    heads : dict of str to ImageScore
-        Score of each head on its own: its objects come from its own probabilities.
+    scored : ScoredImage
+        Scores of all heads; small, unlike the rest.
+    image : Canonical
+        The image as the network reads it, lazy.
+    accurate : Compared
+        Labels of the mean of the heads, and the truth.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    accurate: ImageScore
-    heads: dict[str, ImageScore]
+    scored: ScoredImage
+    image: Canonical
+    accurate: Compared
+
+
+class Evaluation:
+    """Takes compared images in one by one; keeps scores, and pictures of the worst.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of the model.
+    worst : int
+        How many of the worst images are kept for pictures: those of lowest AP50
+        (instances) or mean IoU (classes), of equals those of lowest panoptic quality.
+    tolerance : float
+        Distance in pixels up to which two outlines are taken for the same.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        worst: int = 0,
+        tolerance: float = BOUNDARY_TOLERANCE,
+    ) -> None:
+        self.meaning = Meaning.of_model(config, tolerance)
+        self._config = config
+        self._n_worst = worst
+        self._scored: list[ScoredImage] = []
+        self._pictures: list[tuple[tuple[float, ...], ErrorPicture]] = []
+
+    def add(self, compared: ComparedImage) -> None:
+        """Take an image."""
+        self._scored.append(compared.scored)
+        rank = self._rank(compared.scored)
+        pictures = self._pictures
+        if len(pictures) < self._n_worst or (pictures and rank < pictures[-1][0]):
+            pictures.append((rank, error_picture(compared.image, compared.accurate)))
+            pictures.sort(key=lambda each: each[0])
+            del pictures[self._n_worst :]
+
+    def report(self) -> dict[str, Any]:
+        """Return what `evaluate` returns, of the images so far."""
+        return report(self._scored, self._config, self.meaning)
+
+    @property
+    def pictures(self) -> list[ErrorPicture]:
+        """The worst images so far, the worst first."""
+        return [picture for _, picture in self._pictures]
+
+    def _rank(self, scored: ScoredImage) -> tuple[float, ...]:
+        """Return what images are ordered by; of equals the first goes first."""
+        found = summarise([scored.accurate], background=self.meaning.background)
+        if self.meaning.task == "instances":
+            return found["ap50"], found["pq"], len(self._scored)
+        return found["mean_iou"], len(self._scored)
 
 
 def evaluate(
@@ -73,6 +114,7 @@ def evaluate(
     settings: PredictionConfig | None = None,
     *,
     unlabelled: int | None = None,
+    tolerance: float = BOUNDARY_TOLERANCE,
 ) -> dict[str, Any]:
     """Compare what a model finds with labels.
 
@@ -86,14 +128,18 @@ def evaluate(
         How to run it, in accurate mode, since all heads are scored.
     unlabelled : int, optional
         Label value of pixels that nobody labelled; they are in no sum.
+    tolerance : float
+        Distance in pixels up to which two outlines are taken for the same.
 
     Returns
     -------
     dict
-        ``n_images``, ``model``, ``task``; ``accurate``: the measures of the mean of
-        the heads; ``heads``: those of each head, head 1 first, with its ``name``;
-        ``images``: some measures of ``accurate`` for each image, with its ``name``
-        and ``shape``. The measures are those of `nn._metrics.summarise`; for class
+        ``n_images``, ``model``, ``task``, ``boundary_tolerance``; ``accurate``: the
+        measures of the mean of the heads; ``heads``: those of each head, head 1 first,
+        with its ``name``; ``images``: those of ``accurate`` for each image, with its
+        ``name``, ``shape`` and ``heads``; ``uncertainty``: whether the model knows
+        where it is wrong (see `_sureness.told`). The measures are those of
+        `nn._metrics.summarise`, and ``classes`` (see `_report.measures`); for class
         models also ``class_iou``, pooled over all pixels, by label value (``None``
         for a class that is nowhere).
 
@@ -104,8 +150,13 @@ def evaluate(
     SettingsError
         If the mode is not accurate.
     """
-    scored = list(score_images(images, model, settings, unlabelled=unlabelled))
-    return report(scored, model.config)
+    evaluation = Evaluation(model.config, tolerance=tolerance)
+    compared = compare_images(
+        images, model, settings, unlabelled=unlabelled, tolerance=tolerance
+    )
+    for each in compared:
+        evaluation.add(each)
+    return evaluation.report()
 
 
 def score_images(
@@ -114,100 +165,66 @@ def score_images(
     settings: PredictionConfig | None = None,
     *,
     unlabelled: int | None = None,
+    tolerance: float = BOUNDARY_TOLERANCE,
 ) -> Iterator[ScoredImage]:
     """Yield the scores of one image after the other; see `evaluate`."""
+    compared = compare_images(
+        images, model, settings, unlabelled=unlabelled, tolerance=tolerance
+    )
+    return (each.scored for each in compared)
+
+
+def compare_images(
+    images: Iterable[tuple[Image, Image]],
+    model: Model,
+    settings: PredictionConfig | None = None,
+    *,
+    unlabelled: int | None = None,
+    tolerance: float = BOUNDARY_TOLERANCE,
+) -> Iterator[ComparedImage]:
+    """Yield one image after the other with its scores and labels; see `evaluate`.
+
+    Labels and truth are in memory: keep what is needed of an image, not the image.
+    """
     settings = settings or PredictionConfig()
     if settings.mode != "accurate":
         raise SettingsError(
             f"mode={settings.mode!r} computes one head, but all are scored; leave the"
             " mode accurate, whose report holds every head too"
         )
-    network = model.config.network
+    network, meaning = model.config.network, Meaning.of_model(model.config, tolerance)
     for image, labels in images:
         read = canonical(
             image, network.spatial_dims, model.config.channels, network.in_channels
         )
         aligned = align_labels(labels, read)
         prediction = result_of(predict_image(image, model, settings, _RUN))
-        truth = _Truth.of(aligned, image.name, model.config, unlabelled)
-        heads = zip(prediction.head_names, prediction.heads, strict=True)
-        yield ScoredImage(
-            image.name,
-            prediction.shape,
-            truth.score(prediction),
-            {name: truth.score(replace(prediction, mean=head)) for name, head in heads},
-        )
+        truth = Truth.of(np.asarray(aligned[...]), image.name, meaning, unlabelled)
+        yield _compared(read, truth, prediction, model.config, link=settings.link)
 
 
-def report(scored: Sequence[ScoredImage], config: ModelConfig) -> dict[str, Any]:
-    """Return what `evaluate` returns, of images that are scored already."""
-    if not scored:
-        raise InputError("there are no images to evaluate; give at least one")
-    return {
-        "n_images": len(scored),
-        "model": config.name,
-        "task": config.task,
-        "accurate": _measures([each.accurate for each in scored], config),
-        "heads": [
-            {"name": name, **_measures([each.heads[name] for each in scored], config)}
-            for name in scored[0].heads
-        ],
-        "images": [_row(each, config) for each in scored],
-    }
+def _compared(
+    image: Canonical,
+    truth: Truth,
+    prediction: Prediction,
+    config: ModelConfig,
+    *,
+    link: bool,
+) -> ComparedImage:
+    """Compare what each head, and their mean, shows with the truth."""
 
+    def compare(shown: Prediction) -> Compared:
+        labels = result_of(label(shown, config, _RUN, link=link)).labels
+        return truth.compare(np.asarray(labels))
 
-@dataclass(frozen=True, slots=True)
-class _Truth:
-    """Labels of an image as object ids or class indices, `IGNORE` where unlabelled."""
-
-    values: LabelArray
-    config: ModelConfig
-
-    @classmethod
-    def of(
-        cls, labels: LazyArray, name: str, config: ModelConfig, unlabelled: int | None
-    ) -> _Truth:
-        """Read labels that lie as the prediction does."""
-        values = np.asarray(labels[...]).astype(np.int64)
-        rule = LabelRule(label_values(config), unlabelled)
-        if config.task == "classes":
-            return cls(to_class_index(values, rule, name), config)
-        return cls(np.where(labelled_mask(values, rule), values, IGNORE), config)
-
-    def score(self, prediction: Prediction) -> ImageScore:
-        """Compare what a prediction's mean shows with these labels."""
-        found = np.asarray(result_of(label(prediction, self.config, _RUN)).labels)
-        if self.config.task == "classes":
-            values = label_values(self.config)
-            index = to_class_index(found, LabelRule(values, None))
-            return ImageScore(confusion_matrix(self.values, index, len(values)))
-        foreground = np.sign(self.values)  # `IGNORE` stays
-        return ImageScore(
-            confusion_matrix(foreground, found > 0, 2),
-            match_instances(self.values, found),
-        )
-
-
-def _measures(scores: list[ImageScore], config: ModelConfig) -> dict[str, Any]:
-    """Summarise the scores of one head, with the IoU of the classes if it has them."""
-    measures: dict[str, Any] = dict(
-        summarise(scores, background=_has_background(config))
+    accurate = compare(prediction)
+    names = enumerate(prediction.head_names)
+    scores = {name: compare(prediction.of_head(k)).score for k, name in names}
+    scored = ScoredImage(
+        image.image.name,
+        prediction.shape,
+        accurate.score,
+        scores,
+        sureness_of(prediction, accurate),
     )
-    if config.task == "classes":
-        total = np.sum([score.confusion for score in scores], axis=0)
-        iou = [None if np.isnan(value) else float(value) for value in class_iou(total)]
-        names = map(str, label_values(config))
-        measures["class_iou"] = dict(zip(names, iou, strict=True))
-    return measures
-
-
-def _has_background(config: ModelConfig) -> bool:
-    """Whether class 0 is all that is not looked for, rather than a class as others."""
-    return len(config.class_names) == 1 or config.class_names[0] == "background"
-
-
-def _row(scored: ScoredImage, config: ModelConfig) -> dict[str, Any]:
-    """Return what is reported of one image."""
-    measures = summarise([scored.accurate], background=_has_background(config))
-    kept = {name: measures[name] for name in _ROW if name in measures}
-    return {"name": scored.name, "shape": list(scored.shape), **kept}
+    return ComparedImage(scored, image, accurate)

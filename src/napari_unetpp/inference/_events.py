@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_unetpp._types import Box
+    from napari_unetpp.inference._object_size import ObjectSize
     from napari_unetpp.inference._results import (
         Prediction,
         SavedSegmentation,
@@ -21,6 +22,22 @@ Result = TypeVar("Result")
 
 PREDICT = "predict"
 """Stage in which tiles go through the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescaled:
+    """A diameter was asked for; this is what follows from it.
+
+    Attributes
+    ----------
+    run_id : str
+        The run.
+    size : ObjectSize
+        Of the objects, as given or measured: `ObjectSize.text` says it in words.
+    """
+
+    run_id: str
+    size: ObjectSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +61,8 @@ class RunStarted:
     memory : int
         Bytes of main memory that the run takes at most, as planned.
     store : ResultStore, optional
-        Where the results of a job grow.
+        Where the results of a job grow, on the grid on which the network reads the
+        image: another than the image's own if it is rescaled.
     n_done : int
         Tiles that an earlier run of the same job has done.
     """
@@ -72,7 +90,8 @@ class TileDone:
     tile : Tile
         The tile, as it lies in the grid.
     box : Box
-        The part of the result that it fills, one interval for each axis.
+        The part of the prediction, or of the store, that it fills, one interval for
+        each axis.
     n_done, n_tiles : int
         Tiles done and in all.
     seconds : float
@@ -178,7 +197,7 @@ class Finished:
     result: Prediction | Segmentation | SavedSegmentation
 
 
-Event = RunStarted | TileDone | MemoryLow | BadPixels | BlockDone | Finished
+Event = Rescaled | RunStarted | TileDone | MemoryLow | BadPixels | BlockDone | Finished
 
 
 def result_of(run: Generator[object, None, Result]) -> Result:

@@ -53,6 +53,8 @@ def fingerprint_parts(request: JobRequest) -> dict[str, str]:
         "tile": str(settings.tile or "auto"),
         "nonfinite": settings.nonfinite,
         "link": str(settings.link),
+        "diameter": str(settings.diameter),
+        "tta": str(settings.tta),
         "results": ", ".join(outputs.kinds),
         "format": outputs.form,
         "probabilities": outputs.probability,

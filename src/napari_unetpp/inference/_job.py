@@ -9,6 +9,7 @@
       ledger-2-of-8.sqlite       the same, of a part that was done on its own
       result.ome.zarr/           the results
       work.zarr/  state/         what is needed until the labels are made
+      own/result.ome.zarr/       the results on the image's own grid, if it was rescaled
 
 The same request goes on where the last one stopped, in whatever way; another request
 for the same results is refused, and so is a second run at the same time.
@@ -29,6 +30,7 @@ from napari_unetpp.inference._events import (
     BadPixels,
     BlockDone,
     Finished,
+    Rescaled,
     RunStarted,
     TileDone,
 )
@@ -54,12 +56,14 @@ from napari_unetpp.inference._job_labels import (
     label_job,
     portions,
 )
-from napari_unetpp.inference._plan import make_plan
-from napari_unetpp.inference._request import aligned_mask, as_read
+from napari_unetpp.inference._job_plan import plan_job
+from napari_unetpp.inference._job_resize import resize_job, results_folder
+from napari_unetpp.inference._own_grid import OwnGrid
+from napari_unetpp.inference._request import as_read
 from napari_unetpp.inference._results import SavedSegmentation
 from napari_unetpp.inference._run import predict_tiles
-from napari_unetpp.inference._session import blocks_of, job_blocks, predict_on_worker
-from napari_unetpp.inference._stages import window_bytes
+from napari_unetpp.inference._session import predict_on_worker
+from napari_unetpp.inference._size_measured import object_size
 from napari_unetpp.io import ResultStore, publish
 
 if TYPE_CHECKING:
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_unetpp._types import Box
+    from napari_unetpp.arrays import Rescaling
     from napari_unetpp.config import WorkersConfig
     from napari_unetpp.inference._cluster import Crew
     from napari_unetpp.inference._events import Event, MemoryLow
@@ -154,13 +159,21 @@ def _unfinished(
     """Begin a job, or go on with it."""
     parts = fingerprint_parts(request)
     file = find_job(request, parts)
-    plan = _plan(request, file, first, preview)
+    size = None if file is None else file.size
+    if file is None and request.settings.diameter is not None:
+        size = yield from object_size(
+            request.image, request.model, request.settings, run_id
+        )
+    plan = plan_job(request, file, size, first, preview)
     try:
         if file is None:
-            file = make_job(request, parts, plan)
-            if (file.core, file.intensity) != (plan.grid.core, plan.intensity):
+            file = make_job(request, parts, plan, size)
+            made = (plan.grid.core, plan.intensity, size)
+            if (file.core, file.intensity, file.size) != made:
                 plan.close()  # another process was the first, with tiles of its own
-                plan = _plan(request, file, first, preview)
+                plan = plan_job(request, file, file.size, first, preview)
+        if file.size is not None:
+            yield Rescaled(run_id, file.size)
         job = _Job(request, file, plan, run_id)
         if request.workers.shard is None:
             return (yield from job.whole())
@@ -203,9 +216,18 @@ class _Job:
                     plan.settings,
                     self._run_id,
                 )
-            yield from self._build_pyramid()
+            if plan.rescaling is not None:
+                store, n_lost = yield from self._resized(plan.rescaling, ledger)
+                n_objects = None if n_objects is None else n_objects - n_lost
+                layout = store.layout
+            yield from self._build_pyramid(store)
             bad = tuple(ledger.notes(BAD))
-            publish(self._folder, layout, self._request.paths, self._request.overwrite)
+            publish(
+                results_folder(self._folder),
+                layout,
+                self._request.paths,
+                self._request.overwrite,
+            )
             end_job(self._folder)
         remove_job(self._folder)
         return SavedSegmentation(
@@ -216,6 +238,7 @@ class _Job:
             n_tiles=len(plan.grid),
             n_resumed=n_resumed,
             bad=bad,
+            size=self._file.size,
         )
 
     def part(self, shard: tuple[int, int]) -> Generator[Event, None, SavedSegmentation]:
@@ -234,15 +257,16 @@ class _Job:
                 return (yield from self.whole())
             except OutputBusyError:
                 waiting = ("the labels, which another part makes",)
-        layout = self._store.layout
+        image = self._plan.whole
         return SavedSegmentation(
             outputs={},
-            axes=layout.axes,
-            shape=tuple(layout.shape),
+            axes=image.result_axes,
+            shape=image.result_shape,
             n_tiles=int(mine.sum()),
             n_resumed=int((mine & done).sum()),
             bad=bad,
             waiting=waiting,
+            size=self._file.size,
         )
 
     def _predict(
@@ -305,10 +329,21 @@ class _Job:
             n_done=n_done,
         )
 
-    def _build_pyramid(self) -> Iterator[BlockDone]:
+    def _resized(
+        self, rescaling: Rescaling, ledger: Ledger
+    ) -> Generator[BlockDone, None, tuple[ResultStore, int]]:
+        """Bring the results to the image's own grid; return how many objects go."""
+        grid, image = OwnGrid.of(rescaling), self._plan.whole
+        return (
+            yield from resize_job(
+                self._folder, self._store, image, grid, ledger, self._run_id
+            )
+        )
+
+    def _build_pyramid(self, store: ResultStore) -> Iterator[BlockDone]:
         """Make the sizes of the results that are too coarse for tiles."""
         start = time.monotonic()
-        for n_done, n in self._store.finish_pyramid():
+        for n_done, n in store.finish_pyramid():
             seconds = time.monotonic() - start
             yield BlockDone(self._run_id, "build pyramid", n_done, n, seconds)
 
@@ -329,41 +364,6 @@ def _crew(workers: WorkersConfig, folder: Path) -> Iterator[Crew | None]:
         ) from error
     with crew(workers, folder) as found:
         yield found
-
-
-def _plan(
-    request: JobRequest,
-    file: JobFile | None,
-    first: Box | Focus | None,
-    preview: bool,
-) -> Plan:
-    """Plan a job; one that was begun keeps its tiles, blocks and intensities."""
-    mask = aligned_mask(request.mask, request.image, request.model)
-    if file is None:
-        blocks = job_blocks(request.model.config, request.settings)
-    else:
-        blocks = blocks_of(file.result_layout)
-    plan = make_plan(
-        request.image,
-        request.model,
-        request.settings,
-        first=first,
-        mask=mask,
-        preview=preview,
-        intensity=None if file is None else file.intensity,
-        core=None if file is None else file.core,
-        label_bytes=window_bytes(blocks),
-    )
-    memory, needed = request.settings.memory, plan.memory.total
-    if memory is not None and needed > memory:
-        plan.close()
-        least = -(-needed // 10**6)
-        raise SettingsError(
-            f"memory={memory // 10**6} MB is too little: {request.job_folder} was begun"
-            f" with tiles of {' x '.join(map(str, plan.grid.core))} pixels, which take"
-            f" {least} MB; give at least {least}MB, or remove that folder to begin anew"
-        )
-    return plan
 
 
 def _text(box: Box) -> str:

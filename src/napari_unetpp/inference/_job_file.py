@@ -15,6 +15,9 @@ from napari_unetpp.config import (
     wrong_settings,
 )
 from napari_unetpp.errors import OutputError
+from napari_unetpp.inference._object_size import (
+    ObjectSize,  # noqa: TC001 (pydantic reads it)
+)
 from napari_unetpp.io import ResultLayout
 from napari_unetpp.io._disk import beside
 
@@ -43,6 +46,8 @@ class JobFile(Settings):
     outputs: OutputConfig
     intensity: IntensityRange
     core: tuple[int, ...]
+    size: ObjectSize | None = None
+    """Of the objects, where a diameter was asked for: what was measured stays."""
     layout: dict[str, JsonValue]
 
     @classmethod
@@ -52,6 +57,7 @@ class JobFile(Settings):
         parts: dict[str, str],
         plan: Plan,
         layout: ResultLayout,
+        size: ObjectSize | None = None,
     ) -> Self:
         """Return what is written about a job that begins."""
         return cls(
@@ -64,6 +70,7 @@ class JobFile(Settings):
             outputs=request.outputs,
             intensity=plan.intensity,
             core=plan.grid.core,
+            size=size,
             layout=layout.to_json(),
         )
 

@@ -25,6 +25,7 @@ from napari_unetpp.errors import (
 from napari_unetpp.inference._fingerprint import differences, fingerprint
 from napari_unetpp.inference._job_file import JOB_FILE, JobFile
 from napari_unetpp.inference._job_labels import PREDICTED
+from napari_unetpp.inference._job_resize import results_folder
 from napari_unetpp.inference._session import MODEL, job_blocks
 from napari_unetpp.io import (
     Ledger,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from napari_unetpp.inference._object_size import ObjectSize
     from napari_unetpp.inference._plan import Plan
     from napari_unetpp.inference._request import JobRequest
 
@@ -129,10 +131,26 @@ def find_job(request: JobRequest, parts: dict[str, str]) -> JobFile | None:
     return file
 
 
-def make_job(request: JobRequest, parts: dict[str, str], plan: Plan) -> JobFile:
+def make_job(
+    request: JobRequest,
+    parts: dict[str, str],
+    plan: Plan,
+    size: ObjectSize | None = None,
+) -> JobFile:
     """Make the folder of a new job, whole or not at all.
 
     Another process may make the same at the same time; the first wins.
+
+    Parameters
+    ----------
+    request : JobRequest
+        What is asked for.
+    parts : dict
+        Its `fingerprint_parts`.
+    plan : Plan
+        How it is done.
+    size : ObjectSize, optional
+        Of the image's objects, if a diameter was asked for.
 
     Raises
     ------
@@ -140,8 +158,8 @@ def make_job(request: JobRequest, parts: dict[str, str], plan: Plan) -> JobFile:
         If it cannot be written.
     """
     folder = request.job_folder
-    layout = _layout(request, plan, parts)
-    file = JobFile.new(request, parts, plan, layout)
+    layout = _layout(request, plan, parts, size)
+    file = JobFile.new(request, parts, plan, layout, size)
     new = folder.with_name(f"{folder.name}{_NEW}{uuid4().hex}")
     with disk_errors(folder):
         try:
@@ -269,7 +287,9 @@ def drop_job(folder: Path) -> None:
 
 def _is_published(folder: Path) -> bool:
     """Return whether a job was killed after its results had been moved away."""
-    return (folder / JOB_FILE).exists() and not (folder / RESULT).exists()
+    return (folder / JOB_FILE).exists() and not (
+        results_folder(folder) / RESULT
+    ).exists()
 
 
 def _check_goes_on(folder: Path) -> None:
@@ -285,16 +305,22 @@ def _part_name(i: int, n: int) -> str:
     return f"ledger-{i}-of-{n}.sqlite"
 
 
-def _layout(request: JobRequest, plan: Plan, parts: dict[str, str]) -> ResultLayout:
+def _layout(
+    request: JobRequest,
+    plan: Plan,
+    parts: dict[str, str],
+    size: ObjectSize | None,
+) -> ResultLayout:
     """Return what the stores of a job look like."""
-    found, model = plan.canonical, plan.model
+    found, model = plan.whole, plan.model
+    scale, translate = plan.placement
     return ResultLayout(
         name=request.stem,
         axes=found.result_axes,
-        shape=found.result_shape,
-        scale=found.result_scale,
+        shape=plan.shape,
+        scale=scale,
         units=found.result_units,
-        translate=found.result_translate,
+        translate=translate,
         core=plan.grid.core,
         block=job_blocks(model, plan.settings).edges,
         kinds=request.outputs.kinds,
@@ -308,5 +334,6 @@ def _layout(request: JobRequest, plan: Plan, parts: dict[str, str]) -> ResultLay
             "model": model.name,
             "version": version("napari-unetpp"),
             "made": dict(parts),
+            **({} if size is None else {"diameter": size.diameter}),
         },
     )

@@ -18,6 +18,7 @@ from napari_unetpp.inference._instances import (
     segment_instances,
 )
 from napari_unetpp.inference._lazy import read
+from napari_unetpp.inference._own_grid import resize_labels
 from napari_unetpp.inference._results import Segmentation
 from napari_unetpp.inference._scratch import (
     finished_labels,
@@ -80,7 +81,39 @@ def label(
     ------
     OutputError
         If `folder` cannot be written, or its disk is full.
+
+    Notes
+    -----
+    Where an image was rescaled, labels are made on the grid on which the network has
+    read it, and brought to the image's own by their nearest pixels.
     """
+    read_on = prediction.read_on
+    if read_on is None:
+        return (yield from label_on_grid(prediction, model, run_id, folder, link=link))
+    found = yield from label_on_grid(
+        read_on.prediction, model, run_id, folder, link=link
+    )
+    grid, labels = read_on.grid, found.labels
+    loops = tuple(labels.shape[: labels.ndim - len(grid.region)])
+    chunks = (1,) * len(loops) + grid.edges
+    with disk_errors(scratch_parent(folder)):
+        kept = new_labels(loops + grid.shape, labels.dtype, chunks, folder)
+        objects = found.n_objects is not None
+        n_objects = yield from resize_labels(
+            labels, grid, kept, run_id, objects=objects
+        )
+    return Segmentation(finished_labels(kept), prediction, n_objects)
+
+
+def label_on_grid(
+    prediction: Prediction,
+    model: ModelConfig,
+    run_id: str,
+    folder: Path | None = None,
+    *,
+    link: bool = False,
+) -> Generator[BlockDone, None, Segmentation]:
+    """Make labels of a prediction, on the grid that its arrays have; see `label`."""
     blocks = blocks_for(model.network.spatial_dims)
     shape = prediction.shape
     loops = (1,) * (len(shape) - len(blocks.edges))

@@ -22,7 +22,9 @@ from napari_unetpp.inference._predictor import (
     _MEMORY_FORMAT,
     Predictor,
     bytes_per_pixel,
+    temperatures_of,
 )
+from napari_unetpp.inference._turns import AS_IT_IS
 from napari_unetpp.io import image_range
 from napari_unetpp.io._retry import read_again
 from napari_unetpp.nn import UNetPlusPlus
@@ -65,7 +67,9 @@ class LivePredictor(Predictor):
         if not isinstance(network, UNetPlusPlus):
             heads = range(self.level, self.level + 1)
         self.head_names = tuple(f"head {j}" for j in heads)
+        self._temperatures = temperatures_of(model, heads)
         self.config = network.config
+        self.turns = (AS_IT_IS,)
         self.radius = network.receptive_field()
         self.n_bytes = sum(p.numel() * p.element_size() for p in network.parameters())
         self._bfloat16 = precision == "bfloat16"

@@ -15,7 +15,7 @@ from napari_unetpp.inference._scratch import IN_MEMORY
 from napari_unetpp.io._sample import sample_bytes
 
 if TYPE_CHECKING:
-    from napari_unetpp.arrays import Canonical
+    from napari_unetpp.arrays import Canonical, Rescaling
     from napari_unetpp.inference._predictor import Predictor
     from napari_unetpp.tiling import TileGrid
 
@@ -84,6 +84,8 @@ class MemoryModel:
         Whether small results stay in memory.
     labels : int
         Bytes that making labels takes.
+    rescaling : Rescaling, optional
+        To the grid of the tiles, where it is not that of the image.
     """
 
     predictor: Predictor
@@ -92,10 +94,12 @@ class MemoryModel:
     sampled: bool
     in_memory: bool
     labels: int
+    rescaling: Rescaling | None = None
 
     def network(self, grid: TileGrid) -> int:
         """Return the bytes that a batch of tiles takes on the device."""
-        a_pixel = bytes_per_pixel(self.predictor.config)
+        turned = len(self.predictor.turns) > 1
+        a_pixel = bytes_per_pixel(self.predictor.config, tta=turned)
         return math.ceil(self.batch * math.prod(grid.largest_outer) * a_pixel)
 
     def need(self, grid: TileGrid) -> MemoryNeed:
@@ -105,7 +109,7 @@ class MemoryModel:
             program=_PROGRAM + 2 * self.predictor.n_bytes,
             network=self.network(grid) if on_host else 0,
             tiles=self._tiles(grid.largest_outer),
-            results=self._results(grid.core),
+            results=self._results(grid),
             sample=sample_bytes(self.canonical) if self.sampled else 0,
             labels=self.labels,
         )
@@ -115,8 +119,24 @@ class MemoryModel:
         data, n_channels = self.canonical.data, self.canonical.n_channels
         pixels = n_channels * math.prod(outer)
         waiting = (2 * AHEAD + 2) * self.batch * pixels * _FLOAT
-        working = pixels * (2 * data.dtype.itemsize + 3 * 2 * _FLOAT)
-        return waiting + READERS * (working + self._pieces(outer))
+        read = self._read(outer)
+        found = n_channels * math.prod(read)
+        working = found * (2 * data.dtype.itemsize + 3 * 2 * _FLOAT)
+        if self.rescaling is not None:  # axis after axis: what was, is and is added
+            between = math.prod(map(max, read, outer)) * n_channels
+            working += 3 * between * _FLOAT
+        return waiting + READERS * (working + self._pieces(read))
+
+    def _read(self, outer: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the edges, in pixels of the image, of what is read for a tile."""
+        if self.rescaling is None:
+            return outer
+        return tuple(
+            min(math.ceil((edge + 2) * step) + 2, size)
+            for edge, step, size in zip(
+                outer, self.rescaling.steps, self.rescaling.shape, strict=True
+            )
+        )
 
     def _pieces(self, outer: tuple[int, ...]) -> int:
         """Return the bytes of all pieces of the file that a tile may meet."""
@@ -131,15 +151,16 @@ class MemoryModel:
             n_bytes *= min(edge + 2 * (max(spans) - 1), sum(spans))
         return int(n_bytes)
 
-    def _results(self, core: tuple[int, ...]) -> int:
+    def _results(self, grid: TileGrid) -> int:
         """Return the bytes of probabilities that wait, are encoded and are kept."""
         n_classes = self.predictor.config.out_channels
         n_maps = len(self.predictor.head_names) * n_classes
-        pixels = math.prod(core)
+        pixels = math.prod(grid.core)
         waiting = (BEHIND + self.batch + 1) * n_maps * _FLOAT
         encoding = (2 * n_maps + 4 * n_classes) * _FLOAT
         encoded = (KEPT + BEHIND + 1) * (n_maps + n_classes + 4) * _CODED
         kept = 0
         if self.in_memory:
-            kept = math.prod(self.canonical.result_shape) * (n_maps + n_classes)
+            shape = grid.loop_shape + grid.shape
+            kept = math.prod(shape) * (n_maps + n_classes)
         return pixels * (waiting + encoding + encoded) + min(kept * _FLOAT, IN_MEMORY)

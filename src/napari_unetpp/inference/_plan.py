@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unetpp._types import slices
 from napari_unetpp.arrays import canonical as make_canonical
-from napari_unetpp.errors import ImageError, SettingsError
+from napari_unetpp.errors import SettingsError
 from napari_unetpp.inference._device import free_memory, resolve_device
 from napari_unetpp.inference._memory import MemoryModel, MemoryNeed
 from napari_unetpp.inference._predictor import Predictor
+from napari_unetpp.inference._wanted import View, check_mask, wanted_box
 from napari_unetpp.io import image_range
 from napari_unetpp.nn import UNetPlusPlus
 from napari_unetpp.tiling import Focus, TileGrid, choose_core, halo_for, wanted_core
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from napari_unetpp._types import Box, LazyArray
-    from napari_unetpp.arrays import Canonical, Image, IntensityRange
+    from napari_unetpp.arrays import Canonical, Image, IntensityRange, Rescaling
     from napari_unetpp.config import ModelConfig, PredictionConfig
     from napari_unetpp.nn import Model
 
@@ -54,16 +54,21 @@ class Preview:
 class Plan:
     """A prediction, planned.
 
+    Places and sizes are those of the grid on which the network reads the image: the
+    image's own unless it is rescaled.
+
     Attributes
     ----------
     whole : Canonical
-        The image.
+        The image, on its own grid.
     canonical : Canonical
         The part of it that a view needs; all of it unless a view was asked for.
+    rescaling : Rescaling, optional
+        From the image's own grid to that of the network, if that is another.
     start : tuple of int
-        First pixel of `canonical` in `whole`, one for each loop and spatial axis.
+        First pixel of the part in the whole, one for each loop and spatial axis.
     kept : Box
-        The part of `canonical` that is the result, one interval for each of these axes.
+        What of the part is the result, one interval for each of these axes.
     intensity : IntensityRange
         Of the whole image.
     predictor : Predictor
@@ -71,11 +76,11 @@ class Plan:
     preview : Preview, optional
         What answers quickly where somebody looks, before the network does.
     grid : TileGrid
-        Tiles over `canonical`.
+        Tiles over the part.
     tiles : sequence of int
         Those to predict.
     focus : Focus
-        What is looked at, within `canonical`.
+        What is looked at, within the part.
     mask : LazyArray, optional
         Where results are wanted: not 0, over the axes of `whole` or its spatial ones.
     memory : MemoryNeed
@@ -86,6 +91,7 @@ class Plan:
 
     whole: Canonical
     canonical: Canonical
+    rescaling: Rescaling | None
     start: tuple[int, ...]
     kept: Box
     intensity: IntensityRange
@@ -101,10 +107,26 @@ class Plan:
 
     @property
     def origin(self) -> tuple[int, ...]:
-        """First pixel of the result in the image, one for each axis of the result."""
+        """First pixel of the result in the whole, one for each axis of the result."""
         return tuple(
             first + at for first, (at, _) in zip(self.start, self.kept, strict=True)
         )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of the part along each loop and spatial axis."""
+        return self.grid.loop_shape + self.grid.shape
+
+    @property
+    def placement(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """World units a pixel, and place of the first one of the result."""
+        scale, place = self.whole.result_scale, self.whole.result_translate
+        if self.rescaling is not None:
+            n = len(self.whole.loop_axes)
+            new = self.rescaling.placed(scale[n:], place[n:])
+            scale, place = scale[:n] + new[0], place[:n] + new[1]
+        steps = zip(place, scale, self.origin, strict=True)
+        return scale, tuple(first + size * at for first, size, at in steps)
 
     def in_result(self, loop: tuple[int, ...], core: Box) -> Box:
         """Return the part of the result that a tile's core covers."""
@@ -115,7 +137,7 @@ class Plan:
         )
 
     def in_whole(self, loop: tuple[int, ...], box: Box) -> Box:
-        """Return a part of `canonical`'s plane `loop` as a part of `whole`."""
+        """Return what lies in plane `loop` of the part as it lies in the whole."""
         found = tuple((at, at + 1) for at in loop) + box
         return tuple(
             (first + start, first + stop)
@@ -144,6 +166,7 @@ def make_plan(
     pending: npt.NDArray[np.bool_] | None = None,
     in_memory: bool = False,
     label_bytes: int = 0,
+    rescaling: Rescaling | None = None,
 ) -> Plan:
     """Decide how `model` is run over `image`.
 
@@ -156,8 +179,9 @@ def make_plan(
     settings : PredictionConfig
         How.
     region : Box, optional
-        The part along the spatial axes that is wanted, in pixels; context is read from
-        around it, so that it equals that part of the whole result.
+        The part along the spatial axes that is wanted, in pixels of the grid that the
+        network reads; context is read from around it, so that it equals that part of
+        the whole result.
     loop : tuple of int, optional
         The one index along the loop axes that is wanted.
     first : Box or Focus, optional
@@ -178,6 +202,8 @@ def make_plan(
         Whether small results stay in memory, for the figure in `Plan.memory`.
     label_bytes : int
         Memory that making labels takes afterwards, for the figure in `Plan.memory`.
+    rescaling : Rescaling, optional
+        To the grid that the network reads; `region` and `first` are in its pixels.
 
     Raises
     ------
@@ -188,41 +214,64 @@ def make_plan(
     DeviceError
         If the device does not.
     """
-    config = model.config.network
-    whole = make_canonical(
-        image, config.spatial_dims, model.config.channels, config.in_channels
-    )
-    wanted = _wanted(whole, region, loop)
-    _check_mask(whole, mask)
-    device = resolve_device(settings.device)
-    found = intensity or image_range(
-        whole, model.config.intensity, settings.nonfinite, skip_bad=settings.skip_bad
-    )
-    predictor = Predictor(model, device, settings.level, settings.mode)
+    whole = _as_read(image, model.config)
+    shape = whole.spatial_shape if rescaling is None else rescaling.target
+    wanted = wanted_box(whole, shape, region, loop)
+    check_mask(whole, mask)
+    found = intensity or _range(whole, model.config, settings)
+    predictor = _predictor(model, settings)
     alignment = predictor.config.alignment()
     halo = halo_for(model.network.receptive_field(predictor.level), alignment)
-    part, start, kept = _view(whole, wanted, halo, alignment)
+    view = View.of(wanted, shape, halo, alignment)
+    part = view.cut(whole, rescaling)
     need = MemoryModel(
-        predictor, part, settings.batch, intensity is None, in_memory, label_bytes
+        predictor,
+        part,
+        settings.batch,
+        intensity is None,
+        in_memory,
+        label_bytes,
+        rescaling,
     )
-    smallest = TileGrid(part.spatial_shape, alignment, halo, alignment, part.loop_shape)
+    smallest = TileGrid(view.shape, alignment, halo, alignment, part.loop_shape)
     grid = _grid(need, smallest, settings, core)
     return Plan(
         whole=whole,
         canonical=part,
-        start=start,
-        kept=kept,
+        rescaling=rescaling,
+        start=view.start,
+        kept=view.kept,
         intensity=found,
         predictor=predictor,
         preview=_preview(model, predictor, grid) if preview else None,
         grid=grid,
-        tiles=_tiles(grid, kept, pending),
-        focus=_focus(first, kept, part, preview=preview),
+        tiles=_tiles(grid, view.kept, pending),
+        focus=_focus(first, view.kept, grid, preview=preview),
         mask=mask,
         memory=need.need(grid),
         model=model.config,
         settings=settings,
     )
+
+
+def _as_read(image: Image, config: ModelConfig) -> Canonical:
+    network = config.network
+    return make_canonical(
+        image, network.spatial_dims, config.channels, network.in_channels
+    )
+
+
+def _predictor(model: Model, settings: PredictionConfig) -> Predictor:
+    device = resolve_device(settings.device)
+    return Predictor(model, device, settings.level, settings.mode, tta=settings.tta)
+
+
+def _range(
+    whole: Canonical, model: ModelConfig, settings: PredictionConfig
+) -> IntensityRange:
+    """Return the intensities of an image that become 0 and 1."""
+    how, skip_bad = settings.nonfinite, settings.skip_bad
+    return image_range(whole, model.intensity, how, skip_bad=skip_bad)
 
 
 def _grid(
@@ -258,7 +307,10 @@ def _fits(
 
     def fits(core: tuple[int, ...]) -> bool:
         grid = replace(smallest, core=core)
-        return need.network(grid) <= budget and need.need(grid).total <= total
+        found = need.need(grid)
+        # Where the image is shrunk, the pixels of a tile may outweigh the network.
+        largest = max(need.network(grid), found.tiles if need.rescaling else 0)
+        return largest <= budget and found.total <= total
 
     return fits
 
@@ -294,10 +346,10 @@ def _preview(model: Model, predictor: Predictor, grid: TileGrid) -> Preview | No
 
 
 def _focus(
-    first: Box | Focus | None, kept: Box, part: Canonical, *, preview: bool
+    first: Box | Focus | None, kept: Box, grid: TileGrid, *, preview: bool
 ) -> Focus:
     """Return what is looked at: of a view, all of it."""
-    if kept != tuple((0, size) for size in part.result_shape):
+    if kept != tuple((0, size) for size in grid.loop_shape + grid.shape):
         return Focus(kept if preview else None)
     return first if isinstance(first, Focus) else Focus(first)
 
@@ -312,66 +364,6 @@ def _tiles(
     if pending is None:
         return range(len(grid))
     return np.flatnonzero(pending)  # type: ignore[return-value]
-
-
-def _check_mask(whole: Canonical, mask: LazyArray | None) -> None:
-    """Refuse a mask that does not lie over the image pixel by pixel."""
-    if mask is None or tuple(mask.shape) in (whole.result_shape, whole.spatial_shape):
-        return
-    raise ImageError(
-        f"the mask has the shape {tuple(mask.shape)}, but the result of"
-        f" {whole.image.name} has {whole.result_shape} (axes {whole.result_axes}); give"
-        f" a mask of that shape, or of {whole.spatial_shape} for all of"
-        f" {whole.loop_axes or 'it'}"
-    )
-
-
-def _wanted(whole: Canonical, region: Box | None, loop: tuple[int, ...] | None) -> Box:
-    """Return what is wanted, one interval for each loop and spatial axis."""
-    n = len(whole.loop_axes)
-    everything = tuple((0, size) for size in whole.result_shape)
-    loops = everything[:n] if loop is None else tuple((at, at + 1) for at in loop)
-    box = loops + (everything[n:] if region is None else tuple(region))
-    fits = len(box) == len(everything) and all(
-        0 <= start < stop <= size
-        for (start, stop), (_, size) in zip(box, everything, strict=True)
-    )
-    if not fits:
-        raise SettingsError(
-            f"region={region}, loop={loop}: not inside the image, whose axes"
-            f" {whole.result_axes} have the sizes {whole.result_shape}; give a start"
-            f" and stop for each of {whole.spatial_axes} and an index for each of"
-            f" {whole.loop_axes or 'no other axis'}"
-        )
-    return box
-
-
-def _view(
-    whole: Canonical, wanted: Box, halo: tuple[int, ...], alignment: tuple[int, ...]
-) -> tuple[Canonical, tuple[int, ...], Box]:
-    """Cut out what `wanted` needs, on the pooling grid of the whole image.
-
-    Returned are the part, its first pixel, and where in it `wanted` lies.
-    """
-    n = len(whole.loop_axes)
-    outer = tuple(
-        (max(start // align * align - context, 0), -(-stop // align) * align + context)
-        for (start, stop), context, align in zip(
-            wanted[n:], halo, alignment, strict=True
-        )
-    )
-    outer = tuple(
-        (start, min(stop, size))
-        for (start, stop), size in zip(outer, whole.spatial_shape, strict=True)
-    )
-    index: Any = (*slices(wanted[:n]), slice(None), *slices(outer))
-    part = replace(whole, data=whole.data[index])
-    starts = tuple(start for start, _ in wanted[:n] + outer)
-    kept = tuple(
-        (start - first, stop - first)
-        for (start, stop), first in zip(wanted, starts, strict=True)
-    )
-    return part, starts, kept
 
 
 def _budget(device: torch.device) -> int:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_unetpp._types import slices
-from napari_unetpp.inference._events import RunStarted
-from napari_unetpp.inference._plan import make_plan
-from napari_unetpp.inference._results import Prediction
-from napari_unetpp.inference._run import predict_tiles
-from napari_unetpp.inference._scratch import Stores
+from napari_unetpp.inference._events import Rescaled, RunStarted, TileDone
+from napari_unetpp.inference._grid_prediction import predict_on_grid
+from napari_unetpp.inference._object_size import check_diameter
+from napari_unetpp.inference._own_grid import OwnGrid, resized
+from napari_unetpp.inference._request import as_read, rescaling_of
+from napari_unetpp.inference._results import NetworkGrid
+from napari_unetpp.inference._size_measured import object_size
+from napari_unetpp.inference._wanted import RescaledFocus, wanted_box
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from napari_unetpp._types import Box, LazyArray
-    from napari_unetpp.arrays import Image, IntensityRange
+    from napari_unetpp.arrays import Canonical, Image, IntensityRange, Rescaling
     from napari_unetpp.config import PredictionConfig
-    from napari_unetpp.inference._events import BadPixels, MemoryLow, TileDone
-    from napari_unetpp.inference._plan import Plan
+    from napari_unetpp.inference._events import BadPixels, BlockDone, MemoryLow
+    from napari_unetpp.inference._object_size import ObjectSize
+    from napari_unetpp.inference._results import Prediction
     from napari_unetpp.nn import Model
     from napari_unetpp.tiling import Focus
+
+    Told = BlockDone | Rescaled | RunStarted | TileDone | MemoryLow | BadPixels
+    Events = Generator[Told, None, Prediction]
 
 
 def predict_image(
@@ -38,12 +47,12 @@ def predict_image(
     mask: LazyArray | None = None,
     preview: bool = False,
     intensity: IntensityRange | None = None,
-) -> Generator[RunStarted | TileDone | MemoryLow | BadPixels, None, Prediction]:
+) -> Events:
     """Predict an image, or a view of it.
 
     Parameters
     ----------
-    image, model, settings, region, loop, first, mask, preview, intensity
+    image, model, settings, loop, mask, preview, intensity
         As in `make_plan`.
     run_id : str
         Stands in the events.
@@ -53,9 +62,13 @@ def predict_image(
         the prediction is dropped.
     keep_heads : bool
         Whether the heads are kept beside their mean.
+    region, first
+        As in `make_plan`, in pixels of the image.
 
     Yields
     ------
+    BlockDone, Rescaled
+        If the settings have a diameter: while it is measured, and what it is.
     RunStarted
         Once, with the arrays that fill.
     TileDone, MemoryLow, BadPixels
@@ -65,62 +78,90 @@ def predict_image(
     -------
     Prediction
         Complete.
+
+    Raises
+    ------
+    SettingsError
+        If a diameter is asked for that the model can do nothing with.
     """
-    plan = make_plan(
+    check_diameter(model.config, settings)
+    whole = as_read(image, model)
+    size: ObjectSize | None = None
+    rescaling: Rescaling | None = None
+    if settings.diameter is not None:
+        size = yield from object_size(image, model, settings, run_id)
+        rescaling = rescaling_of(size, image, model)
+        yield Rescaled(run_id, size)
+    run = partial(
+        predict_on_grid,
         image,
         model,
         settings,
-        region=region,
+        run_id,
+        folder=folder,
+        keep_heads=keep_heads,
         loop=loop,
-        first=first,
         mask=mask,
         preview=preview,
         intensity=intensity,
-        in_memory=folder is None,
+        rescaling=rescaling,
     )
-    try:
-        stores = Stores(
-            plan.canonical.result_shape,
-            plan.grid.core,
-            plan.predictor.head_names,
-            model.config.class_names,
-            keep_heads=keep_heads,
-            folder=folder,
-            background=0 if model.config.task == "instances" else None,
-        )
-        prediction = _prediction(plan, stores)
-        yield RunStarted(
-            run_id,
-            len(plan.tiles),
-            plan.grid.core,
-            plan.grid.halo,
-            plan.predictor.level,
-            str(plan.predictor.device),
-            prediction,
-            plan.memory.total,
-        )
-        yield from predict_tiles(plan, stores, run_id)
-    finally:
-        plan.close()
+    if rescaling is None:
+        events = run(region=region, first=first)
+        return (yield from _sized(events, size))
+    wanted = wanted_box(whole, whole.spatial_shape, region, loop)
+    grid = OwnGrid.of(rescaling, wanted[len(whole.loop_axes) :])
+    events = run(region=grid.needed, first=RescaledFocus(first, rescaling))
+    return (yield from _on_own_grid(_sized(events, size), whole, grid))
+
+
+def _sized(events: Events, size: ObjectSize | None) -> Events:
+    """Tell in a prediction how large the objects are."""
+    prediction = None
+    with closing(events):
+        for event in events:
+            if isinstance(event, RunStarted) and event.prediction is not None:
+                prediction = replace(event.prediction, size=size)
+                event = replace(event, prediction=prediction)
+            yield event
+    return _there(prediction)
+
+
+def _on_own_grid(events: Events, whole: Canonical, grid: OwnGrid) -> Events:
+    """Tell all in pixels of the image's own grid."""
+    n, prediction = len(whole.loop_axes), None
+    with closing(events):
+        for event in events:
+            if isinstance(event, RunStarted) and event.prediction is not None:
+                prediction = _brought_back(event.prediction, whole, grid)
+                event = replace(event, prediction=prediction)
+            elif isinstance(event, TileDone):
+                touched = grid.touched(event.box[n:])
+                event = replace(event, box=event.box[:n] + touched)
+            yield event
+    return _there(prediction)
+
+
+def _brought_back(read: Prediction, whole: Canonical, grid: OwnGrid) -> Prediction:
+    """Return a prediction on the image's own grid, interpolated where it is read."""
+    n = len(whole.loop_axes)
+    scale, place = whole.result_scale, whole.result_translate
+    spatial = zip(place[n:], scale[n:], grid.region, strict=True)
+    return replace(
+        read,
+        heads=resized(read.heads, grid),
+        mean=resized(read.mean, grid),
+        uncertainty=(
+            None if read.uncertainty is None else resized(read.uncertainty, grid)
+        ),
+        scale=scale,
+        translate=read.translate[:n]
+        + tuple(first + size * start for first, size, (start, _) in spatial),
+        read_on=NetworkGrid(read, grid),
+    )
+
+
+def _there(prediction: Prediction | None) -> Prediction:
+    if prediction is None:
+        raise RuntimeError("a run ended before it had begun")
     return prediction
-
-
-def _prediction(plan: Plan, stores: Stores) -> Prediction:
-    """Return the arrays that look into `stores`, placed where the result lies."""
-    part, image = plan.canonical, plan.canonical.image
-    kept = slices(plan.kept)
-    several = len(stores.heads.head_names) > 1
-    places = zip(part.result_translate, part.result_scale, plan.origin, strict=True)
-    return Prediction(
-        heads=stores.heads.heads()[(..., *kept)],
-        mean=stores.mean.mean()[(..., *kept)],
-        uncertainty=stores.heads.uncertainty()[kept] if several else None,
-        head_names=stores.heads.head_names,
-        class_names=stores.heads.class_names,
-        axes=part.result_axes,
-        scale=part.result_scale,
-        units=part.result_units,
-        translate=tuple(first + step * at for first, step, at in places),
-        name=image.name,
-        model_name=plan.model.name,
-    )

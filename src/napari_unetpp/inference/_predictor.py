@@ -17,11 +17,14 @@ from torch import nn
 
 from napari_unetpp._types import slices
 from napari_unetpp.errors import UnetppError
+from napari_unetpp.inference._turns import AS_IT_IS, turns_of
 from napari_unetpp.nn import UNetPlusPlus
 from napari_unetpp.nn._losses import probabilities
 from napari_unetpp.tiling import round_up
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
     from napari_unetpp._types import Box, FloatArray
@@ -70,6 +73,8 @@ class Predictor:
         Deepest level computed; what lies deeper is not even on the device.
     mode : {"accurate", "fast"}
         All heads down to `level`, or only the last.
+    tta : bool
+        Whether the answer is the mean over the flips and right-angle turns of a tile.
 
     Attributes
     ----------
@@ -81,6 +86,8 @@ class Predictor:
         That of the pruned network.
     n_bytes : int
         Size of its weights.
+    turns : tuple of Turn
+        How tiles are turned; as they are, unless with `tta`.
 
     Raises
     ------
@@ -94,6 +101,8 @@ class Predictor:
         device: torch.device,
         level: int | None = None,
         mode: Mode = "accurate",
+        *,
+        tta: bool = False,
     ) -> None:
         self.device = device
         self.level = model.network.check_level(level)
@@ -101,12 +110,14 @@ class Predictor:
         if mode == "fast" or not isinstance(model.network, UNetPlusPlus):
             heads = range(self.level, self.level + 1)
         self.head_names = tuple(f"head {j}" for j in heads)
+        self._temperatures = temperatures_of(model, heads)
         network = model.network
         if self.level < network.config.depth:
             network = model.prune(self.level).network
         else:
             network = copy.deepcopy(network)
         self.config: NetworkConfig = network.config
+        self.turns = turns_of(self.config) if tta else (AS_IT_IS,)
         self._format = _MEMORY_FORMAT[self.config.spatial_dims]
         if device.type == "cpu" and isinstance(network, UNetPlusPlus):
             for name, head in network.heads.items():
@@ -175,17 +186,35 @@ class Predictor:
     def _forward(self, x: FloatArray, crop: Box | None) -> FloatArray:
         if self._network is None:
             raise RuntimeError("this predictor is closed; make a new one")
-        on_device = torch.from_numpy(x).to(self.device)
-        logits = self._network(on_device.contiguous(memory_format=self._format))
+        network, pixels = self._network, torch.from_numpy(x).to(self.device)
+        size = tuple(x.shape[2:])
+        crop = crop or tuple((0, n) for n in size)
+        found = (
+            turn.back(self._heads(network, turn.there(pixels), turn.box(crop, size)))
+            for turn in self.turns
+        )
+        total = next(found)
+        for more in found:
+            total = total + more
+        if len(self.turns) > 1:
+            total = total / len(self.turns)
+        return total.contiguous().cpu().numpy()
+
+    def _heads(self, network: nn.Module, x: Tensor, part: Box) -> Tensor:
+        """Return the probabilities (N, H, K, *part) of pixels (N, C, *S)."""
+        logits = network(x.contiguous(memory_format=self._format))
         wanted = logits[-len(self.head_names) :]
-        part = (..., *slices(crop or ()))
         # Single exponentials round differently at the ends of vectors, whose places
         # depend on tile and threads; double ones are the same once they are rounded.
         exact = torch.float64 if self.device.type == "cpu" else torch.float32
-        heads = torch.stack(
-            [probabilities(head[part].to(exact)).float() for head in wanted], dim=1
+        cut = (head[(..., *slices(part))].to(exact) for head in wanted)
+        return torch.stack(
+            [
+                probabilities(head if t == 1 else head / t).float()
+                for head, t in zip(cut, self._temperatures, strict=True)
+            ],
+            dim=1,
         )
-        return heads.contiguous().cpu().numpy()
 
     def _empty_cache(self) -> None:
         if self.device.type == "cuda":
@@ -194,9 +223,25 @@ class Predictor:
             torch.mps.empty_cache()
 
 
-def bytes_per_pixel(config: NetworkConfig) -> float:
+def temperatures_of(model: Model, heads: Iterable[int]) -> tuple[float, ...]:
+    """Return what the logits of some heads are divided by; a U-Net has one for all."""
+    found = model.temperatures
+    return tuple(found[j - 1] if len(found) > 1 else found[0] for j in heads)
+
+
+def bytes_per_pixel(config: NetworkConfig, *, tta: bool = False) -> float:
     """Estimate the memory that one pixel of a tile takes in a forward pass, in bytes.
 
+    Parameters
+    ----------
+    config : NetworkConfig
+        The network.
+    tta : bool
+        Whether tiles are turned: beside a pass lie the turned pixels, and the sum of
+        the passes before it with what it becomes.
+
+    Notes
+    -----
     Counted are the maps that wait for a later node, the largest concatenation and the
     two maps of the convolution that reads it, the probabilities on their way out and
     the pixels on their way in, all float32; measured use lies up to 1.4 times higher
@@ -209,5 +254,6 @@ def bytes_per_pixel(config: NetworkConfig) -> float:
         if i < depth:
             area *= math.prod(config.level_strides[i])
     joined = depth * widths[0] + max(widths[0], widths[1])
-    moved = 6 * config.n_heads * config.out_channels + 4 * config.in_channels
+    moved = (6 + 2 * tta) * config.n_heads * config.out_channels
+    moved += (4 + tta) * config.in_channels
     return 1.4 * 4 * (kept + joined + 2 * widths[0] + moved)

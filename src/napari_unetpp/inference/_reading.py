@@ -92,7 +92,7 @@ class TileReader:
         inside = self._inside(tile)
         if inside is not None and not inside.any():
             return LoadedTile(tile, None)
-        found, bad = self._raw(tile)  # (C, *outer within the image)
+        found, bad = self._raw(tile)  # (C, *S)
         first = found[(slice(None), *(slice(1),) * len(tile.outer))]  # (C, 1, ...)
         constant = first.tobytes() if _is_constant(found, first) else None
         if constant is None:
@@ -109,17 +109,38 @@ class TileReader:
         mask = self._plan.mask
         if mask is None:
             return None
-        box = self._plan.in_whole(tile.loop, tile.core)[-mask.ndim :]
-        found = read_again(lambda: read(mask, slices(box)), "mask")
-        return np.asarray(found.reshape(found.shape[-len(tile.core) :]) != 0)
+        box = self._plan.in_whole(tile.loop, tile.core)
+        core, rescaling = box[-len(tile.core) :], self._plan.rescaling
+        under = core if rescaling is None else rescaling.under(core)
+        index = (*slices(box[: -len(core)]), *slices(under))[-mask.ndim :]
+        found = read_again(lambda: read(mask, index), "mask")
+        inside = np.asarray(found.reshape(found.shape[-len(core) :]) != 0)
+        if rescaling is None:
+            return inside
+        return rescaling.nearest(inside, [start for start, _ in under], core)
 
     def _prepared(self, tile: Tile, found: npt.NDArray[Any]) -> FloatArray:
-        """Return pixels normalised and padded to the alignment."""
+        """Return pixels normalised, rescaled and padded to the alignment."""
+        pixels, rescaling = self._normalised(found), self._plan.rescaling
+        if rescaling is not None:
+            wanted = self._within(tile)[len(tile.loop) :]
+            origin = [start for start, _ in rescaling.needed(wanted)]
+            pixels = rescaling.linear(pixels, origin, wanted)
         missing = [
             (0, stop - start - size)
-            for (start, stop), size in zip(tile.outer, found.shape[1:], strict=True)
+            for (start, stop), size in zip(tile.outer, pixels.shape[1:], strict=True)
         ]
-        return np.pad(self._normalised(found), [(0, 0), *missing], mode="edge")
+        return np.pad(pixels, [(0, 0), *missing], mode="edge")
+
+    def _within(self, tile: Tile) -> Box:
+        """Return what of a tile lies within the image, as it lies in the whole."""
+        outer = tuple(
+            (start, min(stop, end))
+            for (start, stop), end in zip(
+                tile.outer, self._plan.grid.shape, strict=True
+            )
+        )
+        return self._plan.in_whole(tile.loop, outer)
 
     def _normalised(self, found: npt.NDArray[Any]) -> FloatArray:
         plan = self._plan
@@ -132,14 +153,15 @@ class TileReader:
         )
 
     def _raw(self, tile: Tile) -> tuple[npt.NDArray[Any], tuple[Bad, ...]]:
-        """Return the pixels (C, *outer within the image) of a tile as found."""
-        plan, n = self._plan, len(tile.loop)
-        outer = tuple(
-            (start, min(stop, end))
-            for (start, stop), end in zip(tile.outer, plan.grid.shape, strict=True)
-        )
-        box = plan.in_whole(tile.loop, outer)
-        box = (*box[:n], (0, plan.whole.n_channels), *box[n:])
+        """Return the pixels (C, *S) that a tile is made of, as found.
+
+        They are those of the tile within the image, unless the image is rescaled.
+        """
+        plan, n, box = self._plan, len(tile.loop), self._within(tile)
+        spatial = box[n:]
+        if plan.rescaling is not None:
+            spatial = plan.rescaling.needed(spatial)
+        box = (*box[:n], (0, plan.whole.n_channels), *spatial)
         bad: list[Bad] = []
         if plan.settings.skip_bad and hasattr(plan.whole.data, "chunks"):
             found, bad = self._read_pieces(box)

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from napari_unetpp._amounts import AUTO
 from napari_unetpp.arrays import canonical
 from napari_unetpp.config import OutputKind
 from napari_unetpp.errors import ImageError, SettingsError
+from napari_unetpp.inference._object_size import check_diameter, given_size
 from napari_unetpp.io import as_image, output_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_unetpp._types import LazyArray
-    from napari_unetpp.arrays import Canonical, Image
+    from napari_unetpp.arrays import Canonical, Image, Rescaling
     from napari_unetpp.config import OutputConfig, PredictionConfig, WorkersConfig
+    from napari_unetpp.inference._object_size import ObjectSize
     from napari_unetpp.nn import Model
 
 ALL_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
@@ -169,6 +172,37 @@ def as_read(image: Image, model: Model) -> Canonical:
     config = model.config
     network = config.network
     return canonical(image, network.spatial_dims, config.channels, network.in_channels)
+
+
+def check_size(request: JobRequest) -> None:
+    """Refuse a diameter that a model can do nothing with, or that is a mistake.
+
+    Raises
+    ------
+    SettingsError
+        As `check_diameter` and `given_size` do.
+    """
+    config, diameter = request.model.config, request.settings.diameter
+    check_diameter(config, request.settings)
+    if diameter is not None and diameter != AUTO:
+        given_size(as_read(request.image, request.model), config, diameter)
+
+
+def rescaling_of(
+    size: ObjectSize | None, image: Image, model: Model
+) -> Rescaling | None:
+    """Return how an image is rescaled; ``None`` where it is read as it is.
+
+    Parameters
+    ----------
+    size : ObjectSize, optional
+        Of its objects, if a diameter was asked for.
+    image, model : Image, Model
+        What is segmented, and by what.
+    """
+    if size is None:
+        return None
+    return size.rescaling(as_read(image, model).spatial_shape)
 
 
 def aligned_mask(mask: object, image: Image, model: Model) -> LazyArray | None:

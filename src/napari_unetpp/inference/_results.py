@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_unetpp.config import OutputKind
+    from napari_unetpp.inference._object_size import ObjectSize
+    from napari_unetpp.inference._own_grid import OwnGrid
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -45,6 +47,11 @@ class Prediction:
         What the image is called.
     model_name : str
         Which model it was.
+    size : ObjectSize, optional
+        Of the objects, if a diameter was asked for.
+    read_on : NetworkGrid, optional
+        The prediction on the grid on which the network has read the image, where that
+        is not the image's own: the arrays above are interpolated from it.
     """
 
     heads: da.Array
@@ -58,6 +65,8 @@ class Prediction:
     translate: tuple[float, ...]
     name: str
     model_name: str
+    size: ObjectSize | None = None
+    read_on: NetworkGrid | None = None
 
     def __repr__(self) -> str:
         sizes = " x ".join(map(str, self.shape))
@@ -71,6 +80,20 @@ class Prediction:
         """Size along each of `axes` in pixels."""
         return tuple(self.mean.shape[1:])
 
+    def of_head(self, index: int) -> Prediction:
+        """Return what one head says, in place of the mean.
+
+        Parameters
+        ----------
+        index : int
+            Which of `head_names`, counted from 0.
+        """
+        read_on = self.read_on
+        if read_on is not None:
+            alone = read_on.prediction.of_head(index)
+            read_on = replace(read_on, prediction=alone)
+        return replace(self, mean=self.heads[index], read_on=read_on)
+
     @property
     def foreground(self) -> da.Array:
         """Probability (*axes) of not being the first class; of the only class."""
@@ -80,6 +103,22 @@ class Prediction:
     def head_foreground(self) -> da.Array:
         """The same by each head, (H, *axes)."""
         return _foreground(self.heads.swapaxes(0, 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkGrid:
+    """A prediction on the grid on which a network has read the image.
+
+    Attributes
+    ----------
+    prediction : Prediction
+        There; labels are made from it, where objects are as large as was learnt.
+    grid : OwnGrid
+        The way back to the image's own grid.
+    """
+
+    prediction: Prediction
+    grid: OwnGrid
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -154,6 +193,9 @@ class SavedSegmentation:
         Whether the results were there already, made by the same request.
     waiting : tuple of str
         Parts that are still to be done, where the work is shared out in parts.
+    size : ObjectSize, optional
+        Of the objects, if a diameter was asked for; ``None`` where nothing had to be
+        done.
     """
 
     outputs: Mapping[OutputKind, Path]
@@ -165,6 +207,7 @@ class SavedSegmentation:
     bad: tuple[str, ...] = ()
     up_to_date: bool = False
     waiting: tuple[str, ...] = ()
+    size: ObjectSize | None = None
 
 
 def _foreground(probabilities: da.Array) -> da.Array:

@@ -14,7 +14,7 @@ from napari_unetpp.inference._encode import JobSink
 from napari_unetpp.inference._instances import BlockWork
 from napari_unetpp.inference._job_file import JobFile
 from napari_unetpp.inference._plan import make_plan
-from napari_unetpp.inference._request import aligned_mask
+from napari_unetpp.inference._request import aligned_mask, rescaling_of
 from napari_unetpp.inference._run import predict_tiles
 from napari_unetpp.inference._stages import BLOCKS, blocks_for
 from napari_unetpp.io import ResultStore, as_image, load_model_file
@@ -109,6 +109,7 @@ class Session:
             mask=aligned_mask(file.mask, image, model),
             intensity=file.intensity,
             core=file.core,
+            rescaling=rescaling_of(file.size, image, model),
         )
         return cls(folder, plan, ResultStore.open(folder, file.result_layout))
 

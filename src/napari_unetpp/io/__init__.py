@@ -12,6 +12,7 @@ from napari_unetpp.io._model_file import (
     bundled_models,
     check_model_path,
     load_model_file,
+    read_model_config,
     save_model,
 )
 from napari_unetpp.io._output import (
@@ -65,6 +66,7 @@ __all__ = [
     "read_fingerprint",
     "read_image",
     "read_labels",
+    "read_model_config",
     "recipe_text",
     "sample_intensities",
     "save_model",

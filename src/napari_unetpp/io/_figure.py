@@ -113,6 +113,17 @@ def write_figure(path: Path, rows: Sequence[Sequence[Panel]]) -> None:
     for strip in strips:
         figure.paste(strip, (0, top))
         top += strip.height
+    save_figure(figure, path)
+
+
+def save_figure(figure: Pillow.Image, path: Path) -> None:
+    """Write a drawn figure to a PNG file, replacing what is there.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
     try:
         figure.save(path, format="PNG")
     except OSError as error:

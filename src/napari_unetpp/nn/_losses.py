@@ -47,7 +47,8 @@ def cross_entropy(logits: Tensor, target: Tensor, *, balanced: bool = False) -> 
     logits : Tensor
         Shape (N, K, *S); K = 1 is binary cross entropy.
     target : Tensor
-        Class index of shape (N, *S), -1 where a pixel is ignored.
+        Shape (N, *S): class index, or as float the share of the interior (see
+        `class_shares`); -1 where a pixel is ignored.
     balanced : bool
         Whether all classes of the batch count alike, however many pixels they have.
 
@@ -60,12 +61,47 @@ def cross_entropy(logits: Tensor, target: Tensor, *, balanced: bool = False) -> 
     if logits.shape[1] == 1:
         truth = target.clamp(min=0).float()
         each = F.binary_cross_entropy_with_logits(logits[:, 0], truth, reduction="none")
+    elif target.is_floating_point():
+        each = F.cross_entropy(logits, class_shares(target, 3), reduction="none")
     else:
         each = F.cross_entropy(logits, target.clamp(min=0), reduction="none")
     weight = (target >= 0).float()
     if balanced:
-        weight = weight * _rarity(target, max(2, logits.shape[1]))
+        weight = weight * _rarity(_likeliest(target), max(2, logits.shape[1]))
     return (each * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def class_shares(target: Tensor, n_classes: int) -> Tensor:
+    """Return what a target says of every class, shape (N, K, *S), 0 where ignored.
+
+    Parameters
+    ----------
+    target : Tensor
+        Shape (N, *S), -1 where a pixel is ignored: class indices, which give 1 for one
+        class, or as float the share d of the interior, 0 on the background, which gives
+        (0, d, 1 - d) for background, interior and boundary.
+    n_classes : int
+        K; 3 for shares of the interior.
+
+    Returns
+    -------
+    Tensor
+        float32.
+    """
+    valid = (target >= 0).unsqueeze(1).float()  # (N, 1, *S)
+    if target.is_floating_point():
+        inside = target > 0
+        return torch.stack(
+            [(target == 0).float(), target * inside, (1 - target) * inside], dim=1
+        )
+    return F.one_hot(target.clamp(min=0), n_classes).movedim(-1, 1) * valid
+
+
+def _likeliest(target: Tensor) -> Tensor:
+    """Return the class index that a target says, -1 where a pixel is ignored."""
+    if not target.is_floating_point():
+        return target
+    return torch.where(target < 0, -1, class_shares(target, 3).argmax(dim=1))
 
 
 def _rarity(target: Tensor, n_classes: int) -> Tensor:
@@ -89,7 +125,7 @@ def dice(
     if n_classes == 1:
         truth = (target == 1).unsqueeze(1).float()
     else:
-        truth = F.one_hot(target.clamp(min=0), n_classes).movedim(-1, 1) * valid
+        truth = class_shares(target, n_classes)
     axes = tuple(range(2, logits.ndim))
     both = (predicted * truth).sum(axes)
     total = predicted.sum(axes) + truth.sum(axes)
@@ -128,7 +164,8 @@ def supervised_loss(
     logits : tuple of Tensor
         What the network returned: head 1 first, each (N, K, *S).
     target : Tensor
-        Class index of shape (N, *S), int64, -1 where a pixel is ignored.
+        Shape (N, *S), -1 where a pixel is ignored: class index as int64, or as float32
+        the share of the interior (see `class_shares`).
     config : TrainingConfig
         Names the loss and the weight of each head.
 

@@ -1,12 +1,8 @@
 """Measures of a segmentation against the truth; each name says what it pools.
 
-All of them come from two records of an image, which add up over images:
-
-* a confusion matrix of pixels, rows the truth and columns the prediction. Class 0 is
-  the background, if there is one, and every other class is foreground; pixels that
-  carry -1 in either map are ignored: they are in no sum.
-* the intersections over union (IoU) of all pairs of a true and a predicted object that
-  share a pixel.
+All of them come from records of an image that add up over images: a confusion matrix
+of pixels (`_metrics_pixels`), the objects that share pixels (`_metrics_objects`), and
+the pixels on outlines (`_metrics_boundary`).
 
 A measure "per image" is computed for each image and then averaged, so that a small
 image weighs as much as a large one; a "pooled" measure is computed once from the sums
@@ -15,178 +11,77 @@ over all images. The two differ, and papers seldom say which they print.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
-import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
+from napari_unetpp.nn._metrics_boundary import (
+    BOUNDARY_TOLERANCE,
+    BoundaryCounts,
+    boundary_f,
+    class_boundaries,
+    mean_boundary_f,
+    object_boundaries,
+)
+from napari_unetpp.nn._metrics_objects import (
+    AP_THRESHOLDS,
+    InstanceMatch,
+    PanopticQuality,
+    average_precision,
+    match_instances,
+    panoptic_quality,
+)
+from napari_unetpp.nn._metrics_pixels import (
+    ClassMeasures,
+    class_iou,
+    class_measures,
+    confusion_matrix,
+    dice,
+    foreground_iou,
+    mean_iou,
+    pixel_accuracy,
+)
+from napari_unetpp.nn._object_errors import ErrorKind, ObjectErrors, object_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import numpy.typing as npt
 
-    from napari_unetpp._types import LabelArray
-
     IntArray = npt.NDArray[np.int64]
-    DoubleArray = npt.NDArray[np.float64]
-    MaskArray = npt.NDArray[np.bool_]
 
-AP_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
-"""IoU from which a predicted object counts as found, as in StarDist's table."""
-
-
-def confusion_matrix(
-    true: LabelArray | MaskArray, predicted: LabelArray | MaskArray, n_classes: int
-) -> IntArray:
-    """Count the pixels of each pair of true and predicted class.
-
-    Parameters
-    ----------
-    true, predicted : array of int or bool
-        Class index of every pixel, of equal shape; -1 in either ignores the pixel.
-    n_classes : int
-        Number of classes; two for foreground masks.
-
-    Returns
-    -------
-    array of int64, shape (n_classes, n_classes)
-        Row: true class; column: predicted class. Matrices of images may be added.
-    """
-    counted = (true >= 0) & (predicted >= 0)
-    pairs = true[counted].astype(np.int64) * n_classes + predicted[counted]
-    counts = np.bincount(pairs, minlength=n_classes**2)
-    return counts.astype(np.int64).reshape(n_classes, n_classes)
-
-
-def class_iou(confusion: IntArray) -> DoubleArray:
-    """Return the IoU of every class; NaN for a class that is in neither map."""
-    intersection = np.diag(confusion).astype(float)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
-    iou: DoubleArray = np.full(len(confusion), np.nan)
-    np.divide(intersection, union, out=iou, where=union > 0)
-    return iou
-
-
-def mean_iou(confusion: IntArray) -> float:
-    """Return the mean IoU over the classes, background included.
-
-    Classes in neither map are left out; where no pixel counts at all it is 1.
-    """
-    iou = class_iou(confusion)
-    present = iou[~np.isnan(iou)]
-    return float(present.mean()) if present.size else 1.0
-
-
-def foreground_iou(confusion: IntArray) -> float:
-    """Return the IoU of foreground against background.
-
-    It is 1 where there is no foreground in either map.
-    """
-    both, only_one = _foreground(confusion)
-    return both / (both + only_one) if both + only_one else 1.0
-
-
-def dice(confusion: IntArray) -> float:
-    """Return the Dice coefficient 2 |A and B| / (|A| + |B|) of the foreground.
-
-    It is 1 where there is no foreground in either map.
-    """
-    both, only_one = _foreground(confusion)
-    return 2 * both / (2 * both + only_one) if both + only_one else 1.0
-
-
-def _foreground(confusion: IntArray) -> tuple[int, int]:
-    """Count the pixels that are foreground in both maps, and in one of them only."""
-    both = int(confusion[1:, 1:].sum())
-    return both, int(confusion[1:, 0].sum() + confusion[0, 1:].sum())
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceMatch:
-    """The objects of an image and how well the predicted ones cover the true ones.
-
-    Attributes
-    ----------
-    n_true, n_predicted : int
-        Number of objects with at least one pixel that is not ignored.
-    iou : sparse array of float64, shape (n_true, n_predicted)
-        IoU of each pair of objects that share a pixel.
-    """
-
-    n_true: int
-    n_predicted: int
-    iou: csr_array
-
-    def n_found(self, threshold: float) -> int:
-        """Count the true objects that have a predicted one of IoU >= `threshold`.
-
-        Each object is used once. Above 0.5 no object has two partners; at 0.5 and
-        below, as many pairs are made as can be made.
-        """
-        pairs = self.iou.tocoo()
-        good = pairs.data >= threshold
-        if not good.any():
-            return 0
-        ends = (pairs.row[good], pairs.col[good])
-        graph = csr_array((np.ones(good.sum(), np.int8), ends), shape=self.iou.shape)
-        partner = maximum_bipartite_matching(graph, perm_type="column")
-        return int((partner >= 0).sum())
-
-
-def match_instances(true: LabelArray, predicted: LabelArray) -> InstanceMatch:
-    """Compare true and predicted objects by the pixels they share.
-
-    Parameters
-    ----------
-    true, predicted : array of int
-        Object ids of equal shape, in any order and with gaps; 0 is background, -1 in
-        either ignores the pixel, so an object that lies in ignored pixels alone does
-        not count.
-
-    Returns
-    -------
-    InstanceMatch
-        Counts, and the IoU of all pairs that share a pixel.
-    """
-    counted = (true >= 0) & (predicted >= 0)
-    rows, n_true = _compact(true[counted])
-    columns, n_predicted = _compact(predicted[counted])
-    # Duplicate entries of a COO matrix are added: the matrix is the label histogram.
-    ones = np.ones(rows.size, np.int64)
-    shape = (n_true + 1, n_predicted + 1)
-    shared = csr_array((ones, (rows, columns)), shape=shape)
-    size: tuple[IntArray, IntArray] = (shared.sum(axis=1)[1:], shared.sum(axis=0)[1:])
-    pairs = shared[1:, 1:].tocoo()
-    union = size[0][pairs.row] + size[1][pairs.col] - pairs.data
-    iou = csr_array((pairs.data / union, (pairs.row, pairs.col)), shape=pairs.shape)
-    return InstanceMatch(n_true, n_predicted, iou)
-
-
-def _compact(ids: LabelArray) -> tuple[npt.NDArray[np.intp], int]:
-    """Number the ids 1...n in rising order, 0 staying 0; return them and n."""
-    values = np.unique(ids[ids > 0])
-    numbered = np.searchsorted(values, ids, side="right")
-    return numbered, int(values.size)
-
-
-def average_precision(matches: Sequence[InstanceMatch], threshold: float) -> float:
-    """Return TP / (TP + FP + FN) of the objects, pooled over the images given.
-
-    The measure that the StarDist papers and the Data Science Bowl 2018 call average
-    precision. A true object is found (TP) if a predicted one has an IoU of at least
-    `threshold` with it; FP are the predicted, FN the true objects left over. It is 1
-    where there are no objects at all, neither true nor predicted.
-    """
-    found = sum(match.n_found(threshold) for match in matches)
-    objects = sum(match.n_true + match.n_predicted for match in matches)
-    return found / (objects - found) if objects else 1.0
+__all__ = [
+    "AP_THRESHOLDS",
+    "BOUNDARY_TOLERANCE",
+    "BoundaryCounts",
+    "ClassMeasures",
+    "ImageScore",
+    "InstanceMatch",
+    "PanopticQuality",
+    "average_precision",
+    "boundary_f",
+    "class_boundaries",
+    "class_iou",
+    "class_measures",
+    "confusion_matrix",
+    "dice",
+    "foreground_iou",
+    "match_instances",
+    "mean_boundary_f",
+    "mean_iou",
+    "object_boundaries",
+    "panoptic_quality",
+    "pixel_accuracy",
+    "pooled",
+    "summarise",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageScore:
-    """What is kept of one image for the measures: pixels, and objects if there are any.
+    """What is kept of one image for the measures.
 
     Attributes
     ----------
@@ -194,10 +89,24 @@ class ImageScore:
         From `confusion_matrix`.
     instances : InstanceMatch, optional
         From `match_instances`; ``None`` for a class model.
+    boundary : BoundaryCounts, optional
+        From `object_boundaries` or `class_boundaries`.
     """
 
     confusion: IntArray
     instances: InstanceMatch | None = None
+    boundary: BoundaryCounts | None = None
+
+
+def pooled(scores: Sequence[ImageScore]) -> ImageScore:
+    """Return the pixels and outlines of at least one image as those of one image.
+
+    Objects are left out: they are pooled by handing over all matches.
+    """
+    total = reduce(add, (score.confusion for score in scores))
+    counts = _judged(scores)
+    boundary = reduce(add, counts) if counts else None
+    return replace(scores[0], confusion=total, instances=None, boundary=boundary)
 
 
 def summarise(
@@ -218,48 +127,119 @@ def summarise(
     dict
         ``iou``, ``mean_iou``, ``dice``
             Foreground IoU, mean IoU over the classes (background included) and Dice
-            of the foreground, each averaged over the images.
-        ``pooled_iou``, ``pooled_mean_iou``
-            The first two from the pixels of all images together.
+            of the foreground, each averaged over the images. 1 where neither map has
+            any foreground.
+        ``pooled_iou``, ``pooled_mean_iou``, ``pooled_dice``, ``pixel_accuracy``
+            From the pixels of all images together; the last is the share of them that
+            have the right class.
+        ``boundary_f``, ``pooled_boundary_f``
+            F of the outlines, averaged over the images, and from the outlines of all
+            images; of class models the mean over the classes without the background.
+            1 where neither map has an outline. Images whose outlines nobody can know
+            (strokes) are left out, and both measures are if no image remains.
         ``ap50`` ... ``ap90``, ``mean_ap``
             Average precision of the objects at IoU 0.5, 0.55 ... 0.9, averaged over
-            the images, and the mean over these thresholds (instances only).
+            the images, and the mean over these thresholds (instances only). 1 in an
+            image without objects, true or predicted.
         ``ap50_pooled`` ... ``ap90_pooled``, ``mean_ap_pooled``
             The same from the objects of all images together.
+        ``pq``, ``sq``, ``rq``, ``pq_pooled``, ``sq_pooled``, ``rq_pooled``
+            Panoptic quality at IoU > 0.5 and its factors, averaged over the images and
+            pooled; averaged, they are no product any more. All are 1 in an image
+            without objects, and 0 where no object is found.
         ``n_true``, ``n_pred``
             Number of true and of predicted objects.
+        ``n_found``, ``n_missed``, ``n_false``
+            Pairs of IoU >= 0.5, and the true and predicted objects left over.
+        ``n_split``, ``n_merged``, ``n_outline``
+            True objects that are split, merged, or found with a wrong outline (see
+            `_object_errors`).
+        ``count_error``, ``count_bias``
+            Mean over the images of |predicted - true| and of predicted - true objects.
     """
-    total: IntArray = np.sum([score.confusion for score in scores], axis=0)
+    total = pooled(scores)
     summary = {
         "mean_iou": _mean([mean_iou(score.confusion) for score in scores]),
-        "pooled_mean_iou": mean_iou(total),
+        "pooled_mean_iou": mean_iou(total.confusion),
+        "pixel_accuracy": pixel_accuracy(total.confusion),
     }
     if background:
         foreground = {
             "iou": _mean([foreground_iou(score.confusion) for score in scores]),
-            "pooled_iou": foreground_iou(total),
+            "pooled_iou": foreground_iou(total.confusion),
             "dice": _mean([dice(score.confusion) for score in scores]),
+            "pooled_dice": dice(total.confusion),
         }
         summary = foreground | summary
+    if total.boundary is not None:
+        own = [mean_boundary_f(one, background=background) for one in _judged(scores)]
+        summary["boundary_f"] = _mean(own)
+        summary["pooled_boundary_f"] = mean_boundary_f(
+            total.boundary, background=background
+        )
     matches = [score.instances for score in scores if score.instances is not None]
     return summary | (_summarise_instances(matches) if matches else {})
 
 
+def _judged(scores: Sequence[ImageScore]) -> list[BoundaryCounts]:
+    """Return the counts of the images whose outlines can be known."""
+    counts = (score.boundary for score in scores)
+    return [each for each in counts if each is not None and each.n_judged]
+
+
 def _summarise_instances(matches: Sequence[InstanceMatch]) -> dict[str, float]:
     """Return the measures of objects, averaged over the images and pooled."""
-    averaged, pooled = {}, {}
+    averaged, together = {}, {}
     for threshold in AP_THRESHOLDS:
         name = f"ap{round(100 * threshold)}"
         averaged[name] = _mean([average_precision([m], threshold) for m in matches])
-        pooled[f"{name}_pooled"] = average_precision(matches, threshold)
+        together[f"{name}_pooled"] = average_precision(matches, threshold)
     return {
         **averaged,
         "mean_ap": _mean(list(averaged.values())),
-        **pooled,
-        "mean_ap_pooled": _mean(list(pooled.values())),
-        "n_true": sum(match.n_true for match in matches),
-        "n_pred": sum(match.n_predicted for match in matches),
+        **together,
+        "mean_ap_pooled": _mean(list(together.values())),
+        **_panoptic(matches),
+        **_counts(matches),
     }
+
+
+def _panoptic(matches: Sequence[InstanceMatch]) -> dict[str, float]:
+    """Return panoptic quality and its factors, averaged over the images and pooled."""
+    each, all_ = [panoptic_quality([m]) for m in matches], panoptic_quality(matches)
+    return {
+        "pq": _mean([one.pq for one in each]),
+        "sq": _mean([one.sq for one in each]),
+        "rq": _mean([one.rq for one in each]),
+        "pq_pooled": all_.pq,
+        "sq_pooled": all_.sq,
+        "rq_pooled": all_.rq,
+    }
+
+
+def _counts(matches: Sequence[InstanceMatch]) -> dict[str, float]:
+    """Count objects, and what is wrong with them."""
+    errors = [object_errors(match) for match in matches]
+    n_true = sum(match.n_true for match in matches)
+    n_predicted = sum(match.n_predicted for match in matches)
+    n_found = sum(each.n_found for each in errors)
+    excess = [match.n_predicted - match.n_true for match in matches]
+    return {
+        "n_true": n_true,
+        "n_pred": n_predicted,
+        "n_found": n_found,
+        "n_missed": n_true - n_found,
+        "n_false": n_predicted - n_found,
+        "n_split": _number(errors, ErrorKind.SPLIT),
+        "n_merged": _number(errors, ErrorKind.MERGED),
+        "n_outline": _number(errors, ErrorKind.OUTLINE),
+        "count_error": _mean([abs(each) for each in excess]),
+        "count_bias": _mean(excess),
+    }
+
+
+def _number(errors: Sequence[ObjectErrors], kind: ErrorKind) -> int:
+    return sum(each.count(kind) for each in errors)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -38,8 +38,18 @@ class Model:
             self.network.check_level(level)
             return self
         network = self.network.prune(level)
-        config = self.config.model_copy(update={"network": network.config})
+        config = self.config.model_copy(
+            update={
+                "network": network.config,
+                "temperatures": self.config.temperatures[:level],
+            }
+        )
         return Model(network, config)
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """What the logits of each head are divided by, head 1 first."""
+        return self.config.temperatures or (1.0,) * self.config.network.n_heads
 
     @property
     def n_parameters(self) -> int:

@@ -1,5 +1,6 @@
 """Fitting a model to labelled images, as a stream of events."""
 
+from napari_unetpp.training._calibrate import calibrate_model
 from napari_unetpp.training._checkpoint import Checkpoint, read_checkpoint
 from napari_unetpp.training._control import TrainingControl
 from napari_unetpp.training._events import (
@@ -35,6 +36,7 @@ __all__ = [
     "TrainingFinished",
     "TrainingStarted",
     "Validating",
+    "calibrate_model",
     "fit",
     "read_checkpoint",
     "train_model",

@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    import numpy.typing as npt
+    from napari_unetpp._types import FloatArray, TargetArray
 
-    from napari_unetpp._types import FloatArray
-
-    Batch = tuple[FloatArray, npt.NDArray[np.int64]]
+    Batch = tuple[FloatArray, TargetArray]
 
 _AHEAD = 3
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unetpp.data import instance_target
+from napari_unetpp.data import distance_target, instance_target
 from napari_unetpp.errors import TrainingError
 from napari_unetpp.training._events import Validating
 from napari_unetpp.training._precision import autocast
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-    from napari_unetpp._types import LabelArray
+    from napari_unetpp._types import LabelArray, TargetArray
     from napari_unetpp.config import ModelConfig, TrainingConfig
     from napari_unetpp.data import TrainingPair
     from napari_unetpp.nn import Network
@@ -81,7 +81,7 @@ class Judge:
             if time.monotonic() - told > _TELL:
                 told = time.monotonic()
                 yield Validating(run_id, len(tables), len(self.pieces))
-            tables.append(count(network, piece, self._device, forward))
+            tables.append(count(network, piece, self._device, forward, self._task))
         return scores_of(tables, self._task) if tables else None
 
     def halve(self) -> str:
@@ -109,9 +109,11 @@ class Judge:
 
 def target_maker(
     model: ModelConfig, config: TrainingConfig
-) -> Callable[[LabelArray], npt.NDArray[np.int64]]:
-    """Return what turns a patch of labels into class indices for this model."""
+) -> Callable[[LabelArray], TargetArray]:
+    """Return what turns a patch of labels into what this model learns."""
     if model.task == "instances":
+        if config.instance_target == "distance":
+            return partial(distance_target, reach=config.distance_reach)
         return partial(instance_target, width=config.boundary_width)
     return partial(np.asarray, dtype=np.int64)
 

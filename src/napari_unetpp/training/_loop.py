@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_unetpp.data import TrainingPair
     from napari_unetpp.nn import Model
     from napari_unetpp.training._events import TrainingEvent
+    from napari_unetpp.training._thresholds import ObjectFinder
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def fit(
     relabel: Callable[[Sequence[LabelArray]], TrainingData] | None = None,
     identity: str = "",
     recipe: Mapping[str, JsonValue] | None = None,
+    find_objects: ObjectFinder | None = None,
 ) -> Iterator[TrainingEvent]:
     """Train a model and tell what happens.
 
@@ -81,6 +83,10 @@ def fit(
         and shapes of the images.
     recipe : mapping, optional
         Kept in the checkpoint and in the record.
+    find_objects : callable, optional
+        Makes objects (*S) of mean probabilities (3, *S) and an `InstanceConfig`, as
+        `inference.find_objects` does. With it the thresholds of an instance model are
+        chosen at the end; temperatures are fitted without it too.
 
     Yields
     ------
@@ -105,6 +111,7 @@ def fit(
         relabel=relabel,
         identity=identity,
         recipe=recipe,
+        find_objects=find_objects,
     )
     with closing(run):
         yield from run.begin(resume=resume)

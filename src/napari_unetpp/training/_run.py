@@ -10,16 +10,17 @@ import numpy as np
 
 from napari_unetpp.errors import InputError, TrainingError
 from napari_unetpp.nn import Model
+from napari_unetpp.training._diameter import with_diameter
 from napari_unetpp.training._events import (
     EpochDone,
     LabelsTaken,
     Notice,
     Paused,
     StepDone,
-    TrainingFinished,
     TrainingStarted,
 )
-from napari_unetpp.training._growth import grow, new_network
+from napari_unetpp.training._finish import finished_model, finishing, uncalibrated
+from napari_unetpp.training._growth import grow
 from napari_unetpp.training._material import Material
 from napari_unetpp.training._precision import choose_precision
 from napari_unetpp.training._record import BEST, CUT_SHORT, LATEST, record_of
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from napari_unetpp.training._control import TrainingControl
     from napari_unetpp.training._events import TrainingEvent
     from napari_unetpp.training._loop import TrainingData
+    from napari_unetpp.training._thresholds import ObjectFinder
     from napari_unetpp.training._validation import Scores
 
     Events = Iterator[TrainingEvent]
@@ -76,11 +78,14 @@ class Run:
         relabel: Callable[[Sequence[LabelArray]], TrainingData] | None,
         identity: str,
         recipe: Mapping[str, JsonValue] | None,
+        find_objects: ObjectFinder | None,
     ) -> None:
         check_batch(model.config.network, config)
+        model = uncalibrated(model)
         self._id = uuid.uuid4().hex
         self._config, self._device = model.config, device
         self._control, self._relabel = control, relabel
+        self._find_objects = find_objects
         self._saver = Saver(checkpoint, model.config, config, identity, recipe)
         self._precision = choose_precision(
             config, device, model.config.network.spatial_dims
@@ -154,13 +159,11 @@ class Run:
             "precision": self._precision,
             "recipe": self._saver.recipe and dict(self._saver.recipe),
         }
-        config = self._config.model_copy(
-            update={"training": {**self._config.training, **record}}
+        config = with_diameter(self._config, self._material.data)
+        model = finished_model(config, state.best_weights, record)
+        yield from finishing(
+            self._id, model, record, self._material, self._device, self._find_objects
         )
-        network = new_network(self._config, seed=0)
-        network.load_state_dict(state.best_weights)
-        model = Model(network.eval(), config)
-        yield TrainingFinished(self._id, model, record, self._control.stopping)
 
     def close(self) -> None:
         """End the thread that makes batches and free the memory of the device."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from napari_unetpp.training._control import TrainingControl
     from napari_unetpp.training._events import TrainingEvent
     from napari_unetpp.training._prepare import Size
+    from napari_unetpp.training._thresholds import ObjectFinder
 
 PATCHES = {2: {"patch": 128, "batch": 4}, 3: {"patch": 48, "batch": 2}}
 """Small steps, of which a CPU makes many: a first answer comes within a minute."""
@@ -69,6 +70,7 @@ def train_model(
     class_names: Mapping[int, str] | None = None,
     class_colours: Mapping[int, str] | None = None,
     recipe: Mapping[str, JsonValue] | None = None,
+    find_objects: ObjectFinder | None = None,
 ) -> Generator[TrainingEvent, None, Model]:
     """Train on labelled images and write the model; see `napari_unetpp.train`.
 
@@ -81,6 +83,8 @@ def train_model(
     recipe : mapping, optional
         Kept in the checkpoint and in the header of the model; by default a run that
         goes on keeps that of its checkpoint.
+    find_objects : callable, optional
+        As in `fit`.
     images, labels, device, base, task, unlabelled, size, spatial_dims, settings, \
     axes, channel, nonfinite, output, resume, overwrite
         As in `napari_unetpp.training`, with the device and the base at hand.
@@ -120,7 +124,9 @@ def train_model(
         class_names=_known_names(saved) | dict(class_names or {}),
         class_colours=class_colours or {},
     )
-    return (yield from _trained(start, device, files, saved, control, recipe))
+    return (
+        yield from _trained(start, device, files, saved, control, recipe, find_objects)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +280,7 @@ def _trained(
     saved: Checkpoint | None,
     control: TrainingControl | None,
     recipe: Mapping[str, JsonValue] | None,
+    find_objects: ObjectFinder | None,
 ) -> Generator[TrainingEvent, None, Model]:
     """Train, write the model and return it."""
     data, model = start.material.data(), start.model
@@ -290,6 +297,7 @@ def _trained(
         relabel=start.material.relabel,
         identity=start.identity,
         recipe=recipe,
+        find_objects=find_objects,
     ):
         if isinstance(event, TrainingFinished):
             event = _recorded(event, start.about)

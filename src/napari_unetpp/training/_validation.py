@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from napari_unetpp.arrays import IGNORE
+from napari_unetpp.data import class_index
 from napari_unetpp.nn import probabilities
 from napari_unetpp.nn._metrics import confusion_matrix, foreground_iou, mean_iou
 
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_unetpp._types import FloatArray, LabelArray
+    from napari_unetpp._types import FloatArray, LabelArray, TargetArray
     from napari_unetpp.config import Task
     from napari_unetpp.data import TrainingPair
     from napari_unetpp.nn import Network
 
+_HALF = 0.5
 _MAX_PIECES = 64
 _MAX_EDGE = {2: 512, 3: 96}
 """Longest edge of a validated piece in pixels: bounds time and memory per epoch."""
@@ -47,15 +49,15 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A held-out piece: normalised image (C, *S) and class indices (*S)."""
+    """A held-out piece: normalised image (C, *S) and target (*S)."""
 
     image: FloatArray
-    target: npt.NDArray[np.int64]
+    target: TargetArray
 
 
 def cut_pieces(
     pairs: Sequence[TrainingPair],
-    target: Callable[[LabelArray], npt.NDArray[np.int64]],
+    target: Callable[[LabelArray], TargetArray],
     alignment: tuple[int, ...],
 ) -> list[Piece]:
     """Return pieces to validate on: the middle of evenly chosen held-out regions.
@@ -85,6 +87,7 @@ def count(
     piece: Piece,
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[None]],
+    task: Task,
 ) -> npt.NDArray[np.int64]:
     """Return the confusion of every head, then of their mean, on one piece.
 
@@ -96,8 +99,9 @@ def count(
         logits = network(image)
     heads = [probabilities(each.float())[0] for each in logits]
     heads.append(torch.stack(heads).mean(0))
+    truth = class_index(piece.target)
     return np.stack(
-        [confusion_matrix(piece.target, _decide(each), n_classes) for each in heads]
+        [confusion_matrix(truth, _decide(each, task), n_classes) for each in heads]
     )
 
 
@@ -140,8 +144,15 @@ def _window(pair: TrainingPair, edge: int) -> tuple[slice, ...]:
     return tuple(window)
 
 
-def _decide(probability: torch.Tensor) -> npt.NDArray[np.int64]:
-    """Return the class index (*S) from probabilities (K, *S)."""
+def _decide(probability: torch.Tensor, task: Task) -> npt.NDArray[np.int64]:
+    """Return the class index (*S) from probabilities (K, *S).
+
+    Objects cover what is likelier not background, however interior and boundary share
+    it, as `inference` has it.
+    """
     if probability.shape[0] == 1:
-        return (probability[0] > 0.5).long().cpu().numpy()
-    return probability.argmax(0).cpu().numpy()
+        return (probability[0] > _HALF).long().cpu().numpy()
+    if task == "classes":
+        return probability.argmax(0).cpu().numpy()
+    inside = probability[1:].argmax(0) + 1
+    return torch.where(probability[0] < _HALF, inside, 0).cpu().numpy()

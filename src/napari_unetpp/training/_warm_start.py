@@ -89,21 +89,21 @@ def _config(
     ours: ModelConfig, theirs: ModelConfig, items: Sequence[LabelledImage]
 ) -> ModelConfig:
     """Return the network of the base with the classes and channels of the training."""
-    as_grey = theirs.channels == "grey" and (
+    same = theirs.channels != "as_is" and (
         ours.network.in_channels == 1
         or (bool(items) and all(item.image.rgb for item in items))
     )
-    channels = 1 if as_grey else ours.network.in_channels
+    n_channels = theirs.network.in_channels if same else ours.network.in_channels
     network = theirs.network.model_copy(
         update={
             "out_channels": ours.network.out_channels,
-            "in_channels": channels,
+            "in_channels": n_channels,
         }
     )
     return ours.model_copy(
         update={
             "network": network,
-            "channels": "grey" if as_grey else "as_is",
+            "channels": theirs.channels if same else "as_is",
             "intensity": theirs.intensity,
             "instances": theirs.instances,
         }

@@ -1,0 +1,30 @@
+"""The fields of the panels for turns and calibration."""
+
+from __future__ import annotations
+
+from napari_unetpp._qt._forms import SettingsForm
+from napari_unetpp._qt._segment_form import _ADVANCED
+from napari_unetpp._qt._train_settings import TrainSettings
+from napari_unetpp.config import PredictionConfig, TrainingConfig
+
+
+def test_turns_are_off_and_their_cost_is_told(qtbot):
+    form = SettingsForm(PredictionConfig(), _ADVANCED)
+    qtbot.addWidget(form)
+    field = form.fields["tta"]
+    assert form.values()["tta"] is False
+    assert "eight times the time" in field.toolTip()
+    field.setChecked(True)
+    assert PredictionConfig(**form.values()).tta is True
+    form.show_settings(PredictionConfig())
+    assert form.values()["tta"] is False
+
+
+def test_trainings_are_calibrated_unless_told_not_to(qtbot):
+    form = TrainSettings()
+    qtbot.addWidget(form)
+    assert form.settings({"epochs": 3, "minutes": None}).calibrate is True
+    form.training.fields["calibrate"].setChecked(False)
+    assert form.settings({"epochs": 3, "minutes": None}).calibrate is False
+    form.show_settings(TrainingConfig(epochs=1), "error")
+    assert form.settings({"epochs": 3, "minutes": None}).calibrate is True
