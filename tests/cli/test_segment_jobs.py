@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from distributed import default_client
 from skimage.measure import label
 
 from napari_unetpp import api
@@ -196,6 +197,9 @@ def test_a_scheduler_that_is_not_there_is_a_device_error(segment):
     outcome = segment("--scheduler", "nonsense")
     assert outcome.code == 4
     assert "nonsense" in outcome.err
+    # Else all that dask computes afterwards would wait for that scheduler.
+    with pytest.raises(ValueError, match="No clients"):
+        default_client()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from skimage.data import immunohistochemistry
 
 from conftest import threshold_model
 from napari_unetpp import load_model, predict
@@ -47,6 +48,15 @@ def test_the_bundled_model_measures_nuclei(diameter: int) -> None:
     assert size.n_objects is not None
     assert size.n_objects > 3
     assert f"median of {size.n_objects}" in size.text
+
+
+def test_a_size_that_runs_away_is_not_told() -> None:
+    # Read larger, tissue shows ever smaller pieces, and the network is never surer.
+    image = as_image(immunohistochemistry()[:150, :170])
+    size = result_of(object_size(image, load_model("nuclei"), AUTO, ""))
+    assert size.diameter is None
+    assert size.factor == 1
+    assert "no steady size" in size.text
 
 
 def test_it_is_told_before_the_run_begins() -> None:

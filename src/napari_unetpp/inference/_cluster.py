@@ -83,7 +83,7 @@ class Crew:
             If workers die again and again of the same item.
         """
         waiting = iter(items)
-        running = as_completed()
+        running = as_completed(loop=self._client.loop)
         try:
             self._fill(running, task, waiting)
             for future in running:
@@ -134,7 +134,7 @@ def crew(config: WorkersConfig, folder: Path) -> Iterator[Crew]:
                 dashboard_address=None,
                 memory_limit=None,
             ) as cluster,
-            Client(cluster) as client,
+            Client(cluster, set_as_default=False) as client,
         ):
             client.register_plugin(_JobPlugin(folder, name, threads))
             yield Crew(client, name)
@@ -152,7 +152,7 @@ def crew(config: WorkersConfig, folder: Path) -> Iterator[Crew]:
 def _connected(address: str) -> Iterator[Client]:
     """Yield a client of a scheduler that has workers."""
     try:
-        client = Client(address, timeout=_CONNECTING)
+        client = Client(address, timeout=_CONNECTING, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise DeviceError(
             f"{address}: no dask scheduler answers there ({error}); start one with"

@@ -45,7 +45,7 @@ class ObjectSize:
     ----------
     diameter : float or None
         Of a circle (3-D: a sphere) of their area (volume), in pixels of the image;
-        ``None`` if it was to be measured and nothing was found.
+        ``None`` if it was to be measured and nothing of a steady size was found.
     learnt : float
         The same of the objects that the model has learnt.
     n_objects : int or None
@@ -73,7 +73,10 @@ class ObjectSize:
     def text(self) -> str:
         """What is done, in words."""
         if self.diameter is None:
-            return "no object was found to be measured: the image is read as it is"
+            found = "what was found to be measured has no steady size, give a diameter"
+            if not self.n_objects:
+                found = "no object was found to be measured"
+            return f"{found}: the image is read as it is"
         size = f"objects of {self.diameter:.3g} px"
         if self.n_objects is not None:
             size = (

@@ -4,7 +4,9 @@ A network is surest of what it sees where objects are as large as those it has l
 shown at half or twice that size it still marks them, but hesitates; shown at four times
 it breaks them up. So a few windows of the image are read at 1, 1/2, 1/4 ... or 2, 4 ...
 of their size, as long as that makes the network surer, and the objects found there are
-measured. Read at the size that follows from it, they are measured once more.
+measured. Read at the size that follows from it, they are measured once more. Where that
+leads far from the size at which the network was surest, what is found is pieces, or
+clumps, and no size is told.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +58,10 @@ _FEW, _MANY = 2, 4
 """Windows that a size is looked for in, and that objects are measured in."""
 _N_LOOKED_AT, _LOOK_EDGE = 32, {2: 128, 3: 32}
 _MOST_TURNS = 3  # a size that follows from the last one settles at once, or never
+_FEWEST = 3
+"""Objects without which a size is no better: it may be sure of blurred pieces too."""
+_FARTHEST = 4.0
+"""Factor from the surest size: half and twice that were tried, and were worse."""
 _LEAST_FOREGROUND = 1e-4
 _SHOWN = 10  # steps of a pixel in which a diameter is told
 
@@ -72,11 +78,14 @@ class _Look:
         Mean over the foreground of the likeliest class' probability; 0 without any.
     diameters : ndarray of float64
         Of the objects that no window cuts, in pixels of the image.
+    steady : bool
+        Whether the size that follows from them agrees with where it is surest.
     """
 
     factor: float
     sureness: float
     diameters: npt.NDArray[np.float64]
+    steady: bool = True
 
     @property
     def diameter(self) -> float | None:
@@ -124,8 +133,8 @@ def object_size(
     for n, look in enumerate(_search(probe, learnt), start=1):
         best, seconds = look, time.monotonic() - start
         yield BlockDone(run_id, MEASURE, n, n + 1, seconds)
-    if best.diameter is None:
-        return ObjectSize(None, learnt, 0)
+    if best.diameter is None or not best.steady:
+        return ObjectSize(None, learnt, len(best.diameters))
     diameter = max(round(best.diameter * _SHOWN), 1) / _SHOWN
     return ObjectSize(diameter, learnt, len(best.diameters))
 
@@ -137,17 +146,22 @@ def _search(probe: _Probe, learnt: float) -> Iterator[_Look]:
     for step in (0.5, 2.0):
         while probe.can(best.factor * step):
             look = probe.look(best.factor * step)
-            is_surer = look.sureness > best.sureness
+            enough = len(look.diameters) >= min(_FEWEST, len(best.diameters))
+            is_surer = look.sureness > best.sureness and enough
             best = look if is_surer else best
             yield best
             if not is_surer:
                 break
         if best.factor != 1:
             break
-    for turn in range(_MOST_TURNS):
+    surest = best.factor
+    for turn in range(_MOST_TURNS + 1):
         factor = best.factor if best.diameter is None else learnt / best.diameter
+        if abs(math.log(factor / surest)) > math.log(_FARTHEST):
+            yield replace(best, steady=False)
+            return
         settled = abs(math.log(factor / best.factor)) < math.log1p(NEAR)
-        if (settled and turn > 0) or not probe.can(factor):
+        if (settled and turn > 0) or turn == _MOST_TURNS or not probe.can(factor):
             return
         look = probe.look(factor, _MANY)
         best = best if look.diameter is None else look
