@@ -17,6 +17,7 @@ from _datasets import data_set, load_pairs
 from napari_unetpp.config import (
     INSTANCE_CLASSES,
     AugmentConfig,
+    Channels,
     ModelConfig,
     NetworkConfig,
     TrainingConfig,
@@ -61,18 +62,24 @@ class Pruned:
     description: str
 
 
+def _objects(name: str, channels: Channels, description: str) -> ModelConfig:
+    n_channels = {"rgb": 3, "grey": 1}[channels]
+    return ModelConfig(
+        name=name,
+        network=NetworkConfig(widths=BASE, in_channels=n_channels, out_channels=3),
+        task="instances",
+        class_names=INSTANCE_CLASSES,
+        class_values=(0, 1, 2),
+        channels=channels,
+        description=description,
+    )
+
+
+_NUCLEI = "Nuclei in fluorescence, stained and brightfield images, 2-D"
 RECIPES = {
     "nuclei-first": Recipe(
         "dsb2018",
-        ModelConfig(
-            name="nuclei-first",
-            network=NetworkConfig(widths=BASE, out_channels=3),
-            task="instances",
-            class_names=INSTANCE_CLASSES,
-            class_values=(0, 1, 2),
-            channels="grey",
-            description="Nuclei in fluorescence, stained and brightfield images, 2-D",
-        ),
+        _objects("nuclei-first", "grey", _NUCLEI),
         TrainingConfig(
             epochs=29,
             patch=192,
@@ -85,15 +92,7 @@ RECIPES = {
     ),
     "nuclei": Recipe(
         "dsb2018",
-        ModelConfig(
-            name="nuclei",
-            network=NetworkConfig(widths=BASE, in_channels=3, out_channels=3),
-            task="instances",
-            class_names=INSTANCE_CLASSES,
-            class_values=(0, 1, 2),
-            channels="rgb",
-            description="Nuclei in fluorescence, stained and brightfield images, 2-D",
-        ),
+        _objects("nuclei", "rgb", _NUCLEI),
         TrainingConfig(
             epochs=22,
             patch=160,
@@ -110,15 +109,7 @@ RECIPES = {
     ),
     "cells-phase": Recipe(
         "usiigaci_phase",
-        ModelConfig(
-            name="cells-phase",
-            network=NetworkConfig(widths=BASE, out_channels=3),
-            task="instances",
-            class_names=INSTANCE_CLASSES,
-            class_values=(0, 1, 2),
-            channels="grey",
-            description="Adherent cells in phase contrast, 2-D",
-        ),
+        _objects("cells-phase", "grey", "Adherent cells in phase contrast, 2-D"),
         TrainingConfig(
             epochs=18,
             patch=224,
