@@ -17,6 +17,8 @@ os.environ.setdefault(
 
 import napari
 import numpy as np
+import tifffile
+from PIL import Image
 from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
@@ -24,6 +26,7 @@ from napari_unetpp.io._synthetic import nuclei_stack
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 780)
+FILM_SIZE = (1240, 660)
 
 
 def wait(condition=lambda: False, seconds: float = 0.8) -> None:
@@ -153,6 +156,87 @@ def picture_train() -> None:
         viewer.close()
 
 
+def picture_training_film() -> None:
+    """A training from its first stroke on, as a short film."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*FILM_SIZE)
+    plane = nuclei_stack((3, 512, 512), n_nuclei=200).data[1]
+    viewer.add_image(plane, name="nuclei", scale=(0.5, 0.5), units="um")
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unetpp", "UNet++: train")
+    drawn = draw_strokes(plane)
+    strokes = viewer.add_labels(
+        np.zeros_like(drawn), name="strokes", scale=(0.5, 0.5), units="um"
+    )
+    strokes.data[:150] = drawn[:150]
+    strokes.refresh()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        panel.form.name.folder = Path("models")
+        panel.form.name.choose("my nuclei")
+        panel.form.network.sizes.setCurrentIndex(0)
+        panel.form.budget.choose("minutes", 1)
+        wait(lambda: panel.bar.train_button.isEnabled(), 60)
+        wait(lambda: len(panel.form.labels.names) == 2, 20)
+        classes = panel.form.labels.classes
+        classes.item(0, 1).setText("background")
+        classes.item(1, 1).setText("nucleus")
+        viewer.reset_view()
+        viewer.scene.camera.zoom *= 1.5
+        viewer.scene.camera.center = (0, 90, 128)
+        viewer.layers.selection.active = strokes
+        frames = [film_frame(viewer)]
+        panel.train()
+        until = time.monotonic() + 150
+        while panel.is_running and time.monotonic() < until:
+            wait(seconds=1.5)
+            frames.append(film_frame(viewer))
+            painted = min(len(drawn), 150 + 20 * len(frames))
+            strokes.data[:painted] = drawn[:painted]  # somebody paints on
+            strokes.refresh()
+        save_film(frames, IMAGES / "training.gif")
+        viewer.close()
+
+
+def film_frame(viewer: napari.Viewer) -> Image.Image:
+    """Return a picture of the window, with few colours."""
+    shown = viewer.window.screenshot(canvas_only=False, flash=False)
+    return Image.fromarray(shown[..., :3]).quantize(96, dither=Image.Dither.NONE)
+
+
+def save_film(frames: list[Image.Image], path: Path, n_frames: int = 24) -> None:
+    """Save at most `n_frames` of the frames, evenly chosen; the last one stays."""
+    chosen = np.unique(np.linspace(0, len(frames) - 1, n_frames).astype(int))
+    first, *rest = (frames[index] for index in chosen)
+    times = [600, *[300] * (len(rest) - 1), 2500]  # milliseconds
+    first.save(path, save_all=True, append_images=rest, duration=times, loop=0)
+
+
+def picture_batch() -> None:
+    """A folder of images, one of which is none, segmented; one result is shown."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unetpp", "UNet++: batch")
+    wait(lambda: panel.form.model_text.text(), 60)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        plate = Path("plate")
+        plate.mkdir()
+        for number in range(1, 8):
+            stack = nuclei_stack((1, 256, 320), n_nuclei=20 + 12 * number, seed=number)
+            tifffile.imwrite(plate / f"B{number:02}.tif", stack.data[0])
+        (plate / "B06.tif").write_bytes(b"this is not an image")
+        panel.images.add_paths([plate])
+        wait(lambda: len(panel.images.items) == 7, 20)
+        panel.start()
+        wait(lambda: not panel.is_running, 300)
+        panel.table.selectRow(5)
+        panel.open_result(3)
+        wait(lambda: len(viewer.layers) == 2, 20)
+        viewer.reset_view()
+        save(viewer, "batch.png")
+        viewer.close()
+
+
 def picture_compare() -> None:
     """A plane, what the model finds in it, and what is wrong with that."""
     viewer = napari.Viewer()
@@ -178,6 +262,23 @@ def picture_compare() -> None:
     viewer.close()
 
 
+def picture_models() -> None:
+    """The Models panel, and what a model finds in the middle of the view."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    viewer.open_sample("napari-unetpp", "stained_tissue")
+    _, panel = viewer.window.add_plugin_dock_widget("napari-unetpp", "UNet++: models")
+    wait(lambda: panel.models.chosen is not None, 60)
+    panel.models.choose("nuclei")
+    panel.page.setCurrentIndex(1)
+    viewer.reset_view()
+    wait()
+    panel.preview()
+    wait(lambda: not panel.is_running, 120)
+    save(viewer, "models.png")
+    viewer.close()
+
+
 def draw_strokes(plane: np.ndarray) -> np.ndarray:
     """Return strokes on every sixtieth row: 1 on the ground, 2 on nuclei."""
     strokes = np.zeros(plane.shape, np.uint8)
@@ -198,7 +299,10 @@ def main() -> None:
         "tissue": picture_tissue,
         "large": picture_large,
         "train": picture_train,
+        "film": picture_training_film,
+        "batch": picture_batch,
         "compare": picture_compare,
+        "models": picture_models,
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(pictures)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -22,6 +23,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("--no-build-isolation", "--wheel-dir", folder, ROOT),
     )
     (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    # As build tools do, in the folder of the checkout, whose files it is made of.
+    code = "import sys; from hatchling import build; build.build_sdist(sys.argv[1])"
+    _run(sys.executable, "-c", code, folder, cwd=ROOT)
+    (path,) = folder.glob("*.tar.gz")
     return path
 
 
@@ -46,9 +57,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def _run(*command: object) -> str:
+def _run(*command: object, cwd: Path | None = None) -> str:
     done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, check=False
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -65,6 +80,25 @@ def test_wheel_holds_all_that_is_needed_and_nothing_else(wheel):
         assert f"models/{path.name}" in package
     for name in ("LICENSE", "NOTICE"):
         assert any(n.endswith(f"licenses/{name}") for n in names)
+
+
+def test_the_source_makes_the_same_wheel(sdist, wheel, tmp_path):
+    _run(
+        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
+        *("--no-build-isolation", "--wheel-dir", tmp_path, sdist),
+    )
+    (made,) = tmp_path.glob("*.whl")
+    assert zipfile.ZipFile(made).namelist() == zipfile.ZipFile(wheel).namelist()
+
+
+def test_the_source_holds_docs_examples_and_tests(sdist):
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"CITATION.cff", "NOTICE", "README.md", "mkdocs.yml", "napari.yaml"} <= names
+    for folder in ("docs", "examples", "tests"):
+        for path in (ROOT / folder).glob("*.py"):
+            assert f"{folder}/{path.name}" in names
+    assert not any(name.startswith(("benchmarks/", "site/", ".venv")) for name in names)
 
 
 def test_wheel_is_small(wheel):

@@ -6,17 +6,25 @@ seconds, which a viewer that lists its plugins does not have.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_unetpp._qt._console_run import in_background
     from napari_unetpp.api import (
         calibrate,
+        check_seams,
         compare,
         evaluate,
+        export_model,
+        import_model,
+        list_models,
         load_model,
         next_places,
         predict,
+        preflight,
         run_recipe,
         segment,
         segment_to,
@@ -47,12 +55,18 @@ __all__ = [
     "UNetPlusPlus",
     "__version__",
     "calibrate",
+    "check_seams",
     "compare",
     "evaluate",
+    "export_model",
+    "import_model",
+    "in_background",
+    "list_models",
     "load_model",
     "load_recipe",
     "next_places",
     "predict",
+    "preflight",
     "run_recipe",
     "save_model",
     "save_recipe",
@@ -73,12 +87,18 @@ _HOMES = {
     "Segmentation": "inference",
     "UNetPlusPlus": "nn",
     "calibrate": "api",
+    "check_seams": "api",
     "compare": "api",
     "evaluate": "api",
+    "export_model": "api",
+    "import_model": "api",
+    "in_background": "_qt._console_run",
+    "list_models": "api",
     "load_model": "api",
     "load_recipe": "io",
     "next_places": "api",
     "predict": "api",
+    "preflight": "api",
     "run_recipe": "api",
     "save_model": "io",
     "save_recipe": "io",
@@ -89,6 +109,21 @@ _HOMES = {
     "train": "api",
     "training": "api",
 }
+
+
+class _Facade(ModuleType):
+    """The package, whose verb `training` is not lost to the subpackage of that name.
+
+    An import makes a subpackage an attribute of its parent, and so it would be found
+    in place of the verb, once anything has been trained or segmented.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Facade
 
 
 def __getattr__(name: str) -> Any:
