@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     ValidationError,
@@ -20,24 +18,25 @@ from pydantic import (
 )
 
 from napari_unetpp._amounts import parse_bytes, parse_diameter
+from napari_unetpp._settings import IntensityConfig as IntensityConfig
+from napari_unetpp._settings import ProgramConfig as ProgramConfig
+from napari_unetpp._settings import Settings as Settings
 
-Architecture = Literal["unetpp", "unet"]
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Architecture = Literal["unetpp", "unet", "program"]
 Upsampling = Literal["transposed", "linear", "nearest"]
 Norm = Literal["batch", "none"]
 Task = Literal["instances", "classes"]
 Mode = Literal["accurate", "fast"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Channels = Literal["grey", "rgb", "as_is"]
 Nonfinite = Literal["error", "background"]
 OutputKind = Literal["labels", "mean", "heads", "uncertainty"]
 
 INSTANCE_CLASSES = ("background", "interior", "boundary")
 """What the heads of an instance model learn, in the order of their channels."""
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, and no name that is not known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class NetworkConfig(Settings):
@@ -56,9 +55,17 @@ class NetworkConfig(Settings):
     strides: tuple[tuple[int, ...], ...] = ()
     upsampling: Upsampling = "transposed"
     norm: Norm = "batch"
+    program: ProgramConfig | None = None
+    """Of a program that others made; widths are then a guess at the memory it takes,
+    and strides say which sizes it accepts."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if (self.architecture == "program") != (self.program is not None):
+            raise ValueError(
+                f"architecture={self.architecture!r} and program={self.program} do not"
+                " go together: a program, and nothing else, says how it is run"
+            )
         if len(self.widths) < 2 or min(self.widths) < 1:
             raise ValueError(
                 f"widths={self.widths}: at least two levels of at least one feature map"
@@ -98,23 +105,6 @@ class NetworkConfig(Settings):
         return tuple(math.prod(axis) for axis in zip(*steps, strict=True))
 
 
-class IntensityConfig(Settings):
-    """How the pixels of a whole image are mapped to about 0...1."""
-
-    low_percentile: float = Field(default=1.0, ge=0, lt=100)
-    high_percentile: float = Field(default=99.8, gt=0, le=100)
-    clip: tuple[float, float] = (-1.0, 3.0)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.low_percentile >= self.high_percentile:
-            raise ValueError(
-                f"low_percentile={self.low_percentile} must be below"
-                f" high_percentile={self.high_percentile}"
-            )
-        return self
-
-
 class InstanceConfig(Settings):
     """How probabilities become objects."""
 
@@ -144,6 +134,9 @@ class ModelConfig(Settings):
     """Usual diameter of the objects that were learnt, in pixels."""
     temperatures: tuple[float, ...] = ()
     """What the logits of each head are divided by, head 1 first; empty is 1 for all."""
+    head_weights: tuple[tuple[float, ...], ...] = ()
+    """Shares of the heads 1...d in their mean at each level d, level 1 first; empty is
+    equal shares."""
     description: str = ""
     training: dict[str, JsonValue] = Field(default_factory=dict)
     """Record of the training that made the weights."""
@@ -179,6 +172,7 @@ class ModelConfig(Settings):
                 f" channel{'s' * (wanted > 1)}, not {self.network.in_channels}"
             )
         self._check_temperatures()
+        self._check_head_weights()
         return self
 
     def _check_temperatures(self) -> None:
@@ -189,6 +183,20 @@ class ModelConfig(Settings):
             raise ValueError(
                 f"temperatures={self.temperatures} need one number above 0 for each of"
                 f" the {n_heads} heads; leave them empty for 1"
+            )
+
+    def _check_head_weights(self) -> None:
+        for n, shares in enumerate(self.head_weights, start=1):
+            if len(shares) != n or min(shares) < 0 or abs(sum(shares) - 1) > 0.01:
+                raise ValueError(
+                    f"head_weights: {shares} at level {n} need one share for each of"
+                    f" {n} heads, none below 0 and 1 in sum; leave all empty for equal"
+                    " shares"
+                )
+        if len(self.head_weights) not in (0, self.network.n_heads):
+            raise ValueError(
+                f"head_weights={self.head_weights} need shares for each of the"
+                f" {self.network.n_heads} levels; leave them empty for equal shares"
             )
 
 
@@ -203,6 +211,14 @@ class PredictionConfig(Settings):
     """Diameter of the objects in the image, in pixels or with a unit (``"12 um"``), so
     that it is rescaled to what the model learnt; ``"auto"`` measures it, ``None``
     leaves the image as it is."""
+    precision: Precision = "auto"
+    """Of the network at work: bfloat16 takes half the time and memory where a device
+    computes with it, and float32 gives the result of training; ``"auto"`` is bfloat16
+    on such devices."""
+    adaptive: float | None = Field(default=None, ge=0, lt=1)
+    """Stop early where it does not matter: what another level may still change of a
+    probability, as far as the levels before tell. ``None`` computes all levels
+    everywhere, and so does 0, which shows where levels are computed."""
     tta: bool = False
     """Average over the flips and right-angle turns of the image (test-time
     augmentation): eight times the work."""
@@ -346,7 +362,9 @@ class TrainingConfig(Settings):
     distance_reach: int = Field(default=8, ge=1)
     """Distance to the outline in pixels from which on all is interior."""
     seed: int = 0
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
+    save_memory: bool = False
+    """Compute maps again for the gradient, not keep them: slower, in less memory."""
     calibrate: bool = True
     """Fit temperatures and the thresholds of objects on what is held out."""
     augment: AugmentConfig = AugmentConfig()
@@ -360,7 +378,13 @@ class TrainingConfig(Settings):
 
 def wrong_settings(error: ValidationError, between: str = "\n") -> str:
     """Return which settings are refused and why, as a person reads it."""
-    return between.join(
-        f"{'.'.join(map(str, e['loc'])) or 'settings'}={e['input']!r}: {e['msg']}"
-        for e in error.errors()
-    )
+    return between.join(map(_refusal, error.errors()))
+
+
+def _refusal(found: ErrorDetails) -> str:
+    """Return what is wrong with one setting; our own words name it already."""
+    name = ".".join(map(str, found["loc"])) or "settings"
+    rule = found["msg"].removeprefix("Value error, ")
+    if rule.startswith(f"{name}="):
+        return rule
+    return f"{name}={found['input']!r}: {rule}"
