@@ -29,6 +29,20 @@ def test_range_is_the_percentiles_of_each_channel():
     assert (found.n_pixels, found.sampled) == (1001, False)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("n", [1, 2, 7, 1000, 300_001])
+def test_percentiles_that_are_counted_are_those_of_sorting(dtype, n):
+    rng = np.random.default_rng(n)
+    sample = rng.poisson((3, 90), (n, 2)).T.astype(dtype)
+    for low, high in ((1.0, 99.8), (0.0, 100.0), (33.3, 66.6)):
+        config = IntensityConfig(low_percentile=low, high_percentile=high)
+        try:
+            expected = intensity_range(sample.astype(np.float32), config)
+        except ImageError:
+            continue
+        assert intensity_range(sample, config) == expected
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_any_dtype_is_mapped_to_0_and_1(dtype):
     tile = np.array([[[0, 10, 20, 120]]], dtype)
@@ -102,3 +116,34 @@ def test_bad_pixels_taken_as_background(bad):
 def test_no_finite_pixel_at_all(nonfinite):
     with pytest.raises(ImageError, match="none of the 9 pixels is finite"):
         intensity_range(np.full((1, 9), np.nan), CONFIG, nonfinite)
+
+
+def test_mean_and_deviation_become_0_and_1():
+    rng = np.random.default_rng(0)
+    sample = rng.normal((50, 200), (5, 20), (4000, 2)).T
+    config = IntensityConfig(rule="standard", clip=(-1e6, 1e6))
+    found = intensity_range(sample, config)
+    scaled = normalise(sample, found, config)
+    assert scaled.mean(axis=1) == pytest.approx(0, abs=1e-5)
+    assert scaled.std(axis=1) == pytest.approx(1, abs=1e-5)
+    joint = config.model_copy(update={"joint": True})
+    together = normalise(sample, intensity_range(sample, joint), joint)
+    assert together.mean() == pytest.approx(0, abs=1e-5)
+    assert together.std() == pytest.approx(1, abs=1e-5)
+
+
+def test_fixed_values_know_nothing_of_the_image():
+    config = IntensityConfig(rule="fixed", fixed=((0, 255),), clip=(0, 1))
+    sample = np.array([[0.0, 51.0, 300.0], [51.0, 51.0, 51.0]])
+    found = intensity_range(sample, config)
+    assert (found.low, found.high) == ((0, 0), (255, 255))
+    assert normalise(sample, found, config)[0] == pytest.approx([0, 0.2, 1])
+    each = IntensityConfig(rule="fixed", fixed=((0, 255), (50, 100)))
+    assert intensity_range(sample, each).high == (255, 100)
+
+
+def test_fixed_values_and_their_rule_go_together():
+    with pytest.raises(ValueError, match="do not go together"):
+        IntensityConfig(rule="fixed")
+    with pytest.raises(ValueError, match="must be below"):
+        IntensityConfig(rule="fixed", fixed=((1, 1),))

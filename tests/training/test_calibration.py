@@ -296,7 +296,7 @@ def brute_force(pieces, present):
             for piece in pieces
         ]
         every = np.arange(50, 91, 5) / 100
-        return np.mean([average_precision(matches, t) for t in every])
+        return np.mean([average_precision([m], t) for m in matches for t in every])
 
     best = max(
         score(InstanceConfig(foreground_threshold=f, seed_threshold=s, min_size=m))
@@ -315,6 +315,21 @@ def test_thresholds_are_the_best_of_all():
     assert choice.before == pytest.approx(before)
     assert choice.after > before + 0.1
     assert choice.after >= best - 0.01  # by turns, within what counts as better
+
+
+def test_a_gain_that_may_be_luck_is_none():
+    """One of four pieces is found better by others, the rest as well as before."""
+    labels = blobs().labels
+    sure = np.stack([(labels == 0) * 255, (labels > 0) * 255, labels * 0])
+    pale = np.stack([255 - (labels > 0) * 140, (labels > 0) * 140, labels * 0])
+    same, other = (Shown(each.astype(np.uint8), labels) for each in (sure, pale))
+    present = InstanceConfig(foreground_threshold=0.6, seed_threshold=0.6, min_size=0)
+    *_, alone = choosing_thresholds([other], present, find_objects)
+    assert alone.after > alone.before + 0.9
+    *_, among = choosing_thresholds([same, same, other, same], present, find_objects)
+    assert among.instances == present
+    *_, half = choosing_thresholds([same, other] * 2, present, find_objects)
+    assert half.after == pytest.approx(1)
 
 
 def test_what_is_good_stays():

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+import packages
 from napari_unetpp.arrays import Image, LabelRule
 from napari_unetpp.errors import SettingsError
-from napari_unetpp.io import as_image, read_labels
+from napari_unetpp.io import as_image, import_package, read_labels
 from napari_unetpp.training._prepare import LabelledImage, new_model
 from napari_unetpp.training._warm_start import warm_start
 
@@ -92,3 +93,9 @@ def test_the_size_is_that_of_the_base():
 def test_a_base_of_another_dimension_is_refused():
     with pytest.raises(SettingsError, match=r"2-D.*3-D.*same dimension"):
         warm_start(model(dims=3), model())
+
+
+def test_a_program_of_others_is_no_base(tmp_path):
+    base = import_package(packages.sigmoid_package(tmp_path / "o.zip")[0])
+    with pytest.raises(SettingsError, match="an imported program"):
+        warm_start(model(), base)

@@ -1,16 +1,17 @@
-"""Temperatures of the heads and thresholds of objects, fitted on what is held out."""
+"""Temperatures, shares of the heads and thresholds, fitted on what is held out."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
-from napari_unetpp.arrays import IGNORE
+from napari_unetpp.arrays import IGNORE, mean_of_heads
 from napari_unetpp.nn import Model, probabilities
+from napari_unetpp.training._head_weights import fit_head_weights
 from napari_unetpp.training._judge import target_maker
 from napari_unetpp.training._recovery import free_memory, is_out_of_memory
 from napari_unetpp.training._temperatures import (
@@ -26,12 +27,11 @@ from napari_unetpp.training._validation import _MAX_EDGE, _window
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    import numpy.typing as npt
     from pydantic import JsonValue
     from torch import Tensor
 
     from napari_unetpp._types import FloatArray, LabelArray, TargetArray
-    from napari_unetpp.config import InstanceConfig, TrainingConfig
+    from napari_unetpp.config import InstanceConfig, ModelConfig, TrainingConfig
     from napari_unetpp.data import TrainingPair
     from napari_unetpp.training._thresholds import ObjectFinder
 
@@ -59,8 +59,8 @@ class Calibrated:
     Attributes
     ----------
     model : Model
-        The same network with fitted temperatures and thresholds, which its training
-        record tells of under ``calibration``.
+        The same network with fitted temperatures, shares and thresholds; its training
+        record tells of them under ``calibration``.
     notices : tuple of str
         What was left as it was, and why.
     """
@@ -103,7 +103,7 @@ def calibrating(
     Parameters
     ----------
     model : Model
-        What is calibrated; its temperatures are fitted anew. While this goes on its
+        What is calibrated; temperatures and shares are fitted anew. Meanwhile its
         network lies on `device`, afterwards in main memory.
     held_out : sequence of TrainingPair
         Labelled images, or parts of them, that the network has not learnt.
@@ -158,13 +158,11 @@ def _calibrated(
     finally:
         network.cpu()
     record: dict[str, JsonValue] = {"n_pieces": len(pieces)}
-    config = model.config.model_copy(
-        update={"temperatures": _temperatures(gathered, record)}
-    )
+    config = model.config.model_copy(update=_fitted(gathered, record))
     notices: tuple[str, ...] = ()
     if find is not None:
         maps = zip(gathered.maps, pieces, strict=True)
-        shown = [_shown(logits, config.temperatures, piece) for logits, piece in maps]
+        shown = [_shown(logits, config, piece) for logits, piece in maps]
         gathered.maps.clear()
         instances, notices = yield from _thresholds(
             shown, config.instances, find, record
@@ -196,28 +194,31 @@ def _thresholds(
     return choice.instances, ()
 
 
-def _temperatures(
+def _fitted(
     gathered: _Gathered, record: dict[str, JsonValue]
-) -> tuple[float, ...]:
-    """Return the temperature of each head, and record what they mend."""
+) -> dict[str, tuple[Any, ...]]:
+    """Return temperatures and shares of the heads, and record what they mend."""
     logits, target = torch.cat(gathered.logits, dim=2), torch.cat(gathered.targets)
     alone = tuple(fit_temperature(head, target) for head in logits)
-    factor = fit_factor(logits, alone, target)
+    weights = fit_head_weights(logits, alone, target)
+    factor = fit_factor(logits, alone, target, weights[-1])
     found = scaled_by(alone, factor)
     ones = (1.0,) * len(found)
     record["n_pixels"] = len(target)
     record["temperatures"] = list(found)
     record["factor"] = factor
+    record["head_weights"] = [list(shares) for shares in weights]
     record["nll"] = {
         "heads": [
             [round(loss_of(head / t, target), 5) for t in (1.0, temperature)]
             for head, temperature in zip(logits, found, strict=True)
         ],
         "accurate": [
-            round(loss_of_mean(logits, each, target), 5) for each in (ones, found)
+            round(loss_of_mean(logits, ones, target), 5),
+            round(loss_of_mean(logits, found, target, weights[-1]), 5),
         ],
     }
-    return found
+    return {"temperatures": found, "head_weights": weights}
 
 
 def _pieces(
@@ -284,13 +285,13 @@ def _gather(
     gathered.targets.append(torch.from_numpy(flat[at]))
 
 
-def _shown(logits: Tensor, temperatures: tuple[float, ...], piece: _Piece) -> Shown:
+def _shown(logits: Tensor, config: ModelConfig, piece: _Piece) -> Shown:
     """Return the mean of the heads of a piece in steps, beside the true objects."""
     heads = [
         probabilities(head[None] / t)[0]
-        for head, t in zip(logits, temperatures, strict=True)
+        for head, t in zip(logits, config.temperatures, strict=True)
     ]
-    mean: npt.NDArray[np.float32] = torch.stack(heads).mean(0).numpy()
+    mean = mean_of_heads(torch.stack(heads).numpy(), config.head_weights[-1])
     return Shown(np.rint(mean * STEPS).astype(np.uint8), piece.labels)
 
 

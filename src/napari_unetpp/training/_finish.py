@@ -28,8 +28,9 @@ _TELL = 0.5
 
 
 def uncalibrated(model: Model) -> Model:
-    """Return a model to train: temperatures fit the weights that they were made for."""
-    config = model.config.model_copy(update={"temperatures": ()})
+    """Return a model to train: what is calibrated suits the weights it was made for."""
+    update = {"temperatures": (), "head_weights": ()}
+    config = model.config.model_copy(update=update)
     return Model(model.network, config)
 
 

@@ -37,6 +37,9 @@ _NUMBERS = (
 )
 """What is kept beside the tensors."""
 
+_FUSED = ("cpu", "cuda")
+"""Devices on which one kernel updates all weights."""
+
 _GOES_BACK = ("step", "epoch", "losses")
 """Of these, what a step back to an earlier state takes back."""
 
@@ -82,10 +85,12 @@ class TrainingState:
             trained, avg_fn=_moving_average(config.ema), use_buffers=True
         )
         averaged.eval()
+        trained.saves_memory = config.save_memory
         optimiser = torch.optim.AdamW(
             trained.parameters(),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
+            fused=device.type in _FUSED,
         )
         return cls(trained, averaged, optimiser)
 

@@ -63,7 +63,10 @@ def scaled_by(temperatures: tuple[float, ...], factor: float) -> tuple[float, ..
 
 
 def fit_factor(
-    logits: Tensor, temperatures: tuple[float, ...], target: Tensor
+    logits: Tensor,
+    temperatures: tuple[float, ...],
+    target: Tensor,
+    weights: tuple[float, ...] = (),
 ) -> float:
     """Return what to multiply all temperatures by, for the mean of the heads.
 
@@ -75,6 +78,8 @@ def fit_factor(
         Of each head alone.
     target : Tensor, (n,)
         As in `fit_temperature`.
+    weights : tuple of float
+        Shares of the heads in their mean; equal by default.
 
     Returns
     -------
@@ -89,7 +94,7 @@ def fit_factor(
 
     def loss(factor: float) -> float:
         scaled = tuple(factor * t for t in temperatures)
-        return loss_of_mean(logits, scaled, target)
+        return loss_of_mean(logits, scaled, target, weights)
 
     return _lowest(loss, low, high)
 
@@ -114,12 +119,16 @@ def loss_of(logits: Tensor, target: Tensor) -> float:
 
 
 def loss_of_mean(
-    logits: Tensor, temperatures: tuple[float, ...], target: Tensor
+    logits: Tensor,
+    temperatures: tuple[float, ...],
+    target: Tensor,
+    weights: tuple[float, ...] = (),
 ) -> float:
     """Return the same for the mean of the probabilities of the heads (H, K, n)."""
     heads = zip(logits, temperatures, strict=True)
     each = [probabilities(head[None].double() / t) for head, t in heads]
-    mean = torch.stack(each).mean(0)[0].clamp(_LEAST, 1 - _LEAST)
+    share = torch.tensor(weights or (1 / len(each),) * len(each)).double()
+    mean = torch.tensordot(share, torch.stack(each)[:, 0], 1).clamp(_LEAST, 1 - _LEAST)
     # Logits that lead back to these probabilities.
     back = mean.logit() if len(mean) == 1 else mean.log()
     return loss_of(back, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari_unetpp.config import InstanceConfig
     from napari_unetpp.nn._metrics import InstanceMatch
 
+    Scores = npt.NDArray[np.float64]
     ObjectFinder = Callable[[FloatArray, InstanceConfig], LabelArray]
     """Returns objects 1...n (*S) of mean probabilities (3, *S)."""
 
@@ -34,7 +36,8 @@ MIN_SIZES = (0, 4, 8, 16, 32, 64, 128, 256, 512)
 _SMALLEST_SHARE = 0.25
 """What is dropped as too small is at most this part of the median object."""
 _CLEARLY = 1e-3
-"""Gain of the mean AP below which other values are no better than those there are."""
+"""Gain of the mean AP below which other values are no better than those there are, and
+neither are they where the gain is within its own standard error over the pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class Choice:
     instances : InstanceConfig
         The best that were tried.
     before, after : float
-        Mean over IoU 0.5, 0.55 ... 0.9 of the average precision of the objects of all
-        pieces together, with the old values and with these.
+        Mean over IoU 0.5, 0.55 ... 0.9 of the average precision, averaged over the
+        pieces, with the old values and with these.
     """
 
     instances: InstanceConfig
@@ -111,7 +114,8 @@ class _Search:
         self._pieces, self._find = pieces, find
         self._sizes = _sizes_to_try(pieces, present.min_size)
         self._tried: set[tuple[float, float]] = set()
-        before = self._scores(present)[present.min_size]
+        self._best = self._scores(present)[present.min_size]
+        before = float(self._best.mean())
         self.choice = Choice(present, before, before)
         self.look_at(present)
 
@@ -122,17 +126,18 @@ class _Search:
     def look_at(self, instances: InstanceConfig) -> None:
         """Take thresholds with their best size if they are clearly better."""
         self._tried.add(_pair(instances))
-        for size, score in self._scores(instances).items():
-            if score > self.choice.after + _CLEARLY:
+        for size, scores in self._scores(instances).items():
+            if _is_better(scores, self._best):
                 best = instances.model_copy(update={"min_size": size})
-                self.choice = Choice(best, self.choice.before, score)
+                self._best = scores
+                self.choice = Choice(best, self.choice.before, float(scores.mean()))
 
-    def _scores(self, instances: InstanceConfig) -> dict[int, float]:
-        """Return the mean AP for every smallest size, the present one first."""
+    def _scores(self, instances: InstanceConfig) -> dict[int, Scores]:
+        """Return the mean AP of each piece by smallest size, the present one first."""
         every = instances.model_copy(update={"min_size": 0})
         found = [self._matched(piece, every) for piece in self._pieces]
         return {
-            size: _mean_ap([_without_small(*each, size) for each in found])
+            size: np.array([_mean_ap(_without_small(*each, size)) for each in found])
             for size in self._sizes
         }
 
@@ -160,9 +165,16 @@ def _without_small(
     )
 
 
-def _mean_ap(matches: Sequence[InstanceMatch]) -> float:
-    scores = [average_precision(matches, threshold) for threshold in AP_THRESHOLDS]
+def _mean_ap(match: InstanceMatch) -> float:
+    scores = [average_precision([match], threshold) for threshold in AP_THRESHOLDS]
     return sum(scores) / len(scores)
+
+
+def _is_better(scores: Scores, best: Scores) -> bool:
+    """Whether pieces gain more than the luck of which pieces there are explains."""
+    gain = scores - best
+    error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else 0.0
+    return bool(gain.mean() > max(_CLEARLY, error))
 
 
 def _sizes_to_try(pieces: Sequence[Shown], present: int) -> list[int]:

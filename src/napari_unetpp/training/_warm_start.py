@@ -56,9 +56,14 @@ def warm_start(
     Raises
     ------
     SettingsError
-        If one is 2-D and the other 3-D.
+        If one is 2-D and the other 3-D, or the base is a program of others.
     """
     ours, theirs = start.config, base.config
+    if theirs.network.program is not None:
+        raise SettingsError(
+            f"the base model {theirs.name!r} is an imported program, whose weights"
+            " cannot be trained here; choose a UNet++ model, or none"
+        )
     if ours.network.spatial_dims != theirs.network.spatial_dims:
         raise SettingsError(
             f"the base model {theirs.name!r} is {theirs.network.spatial_dims}-D but the"
