@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_unetpp.arrays import entropy_of_mean
 from napari_unetpp.config import INSTANCE_CLASSES, ModelConfig, NetworkConfig
 from napari_unetpp.inference._encode import JobSink
 from napari_unetpp.io import ResultLayout, ResultStore
@@ -29,7 +30,13 @@ def model_of(task, n_classes):
 def make_sink(tmp_path):
     """Return a function that makes a store and its sink."""
 
-    def make(task="instances", n_classes=3, kinds=ALL, probability="uint8"):
+    def make(
+        task="instances",
+        n_classes=3,
+        kinds=ALL,
+        probability="uint8",
+        head_weights=(0.5, 0.5),
+    ):
         model = model_of(task, n_classes)
         layout = ResultLayout(
             name="image",
@@ -47,7 +54,7 @@ def make_sink(tmp_path):
             probability=probability,
         )
         store = ResultStore.create(tmp_path / "a.job", layout)
-        return JobSink(store, model), store
+        return JobSink(store, model, head_weights), store
 
     return make
 
@@ -74,10 +81,19 @@ def test_objects_are_made_from_exactly_these_steps(make_sink):
     assert np.array_equal(encoded.values["mean"], foreground)
     assert encoded.record == bytes([foreground.max()])
     assert np.array_equal(encoded.values["heads"], 255 - np.rint(255 * found[:, 0]))
-    spread = np.sqrt(found.var(axis=0).sum(axis=0) / 2)
-    assert np.abs(encoded.values["uncertainty"] - 255 * spread).max() < 0.51
+    unsure = entropy_of_mean(mean, objects=True)
+    assert np.abs(encoded.values["uncertainty"] - 255 * unsure).max() < 0.51
     levels = store.levels("mean")
     assert np.abs(levels[0][where] - foreground / 255).max() < 1e-6
+
+
+def test_heads_count_by_their_shares(make_sink):
+    sink, _ = make_sink(head_weights=(0.25, 0.75))
+    found = probabilities(3)
+    mean = 0.25 * found[0] + 0.75 * found[1]
+    values = sink.encode(found).values
+    assert np.array_equal(values["interior"], np.rint(255 * mean[1]))
+    assert np.array_equal(values["foreground"], 255 - np.rint(255 * mean[0]))
 
 
 def test_only_what_is_kept_is_made(make_sink):

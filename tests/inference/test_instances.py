@@ -16,7 +16,7 @@ from napari_unetpp.config import InstanceConfig
 from napari_unetpp.inference._instances import BlockWork, segment_instances
 from napari_unetpp.inference._labelling import PredictedArrays
 from napari_unetpp.inference._stages import Blocks, LocalStages, blocks_for
-from napari_unetpp.inference._watershed import UNSURE, grow
+from napari_unetpp.inference._watershed import UNSURE, Window, grow
 from napari_unetpp.io import Ledger
 
 ONE_BLOCK = {2: Blocks((1024, 1024), (16, 64)), 3: Blocks((128, 128, 128), (16, 64))}
@@ -137,7 +137,37 @@ def test_an_object_larger_than_any_window_is_complete(objects_of):
     labels, n, events = objects_of(mean, Blocks((32, 32), (8, 16)))
     assert n == 1
     assert np.array_equal(labels > 0, mean[0] < 0.5)
+    assert "grow objects" not in {event.stage for event in events}  # one seed: known
+    mean[:, 200:204, 200:204] = np.array([0.0, 1.0, 0.0]).reshape(3, 1, 1)
+    labels, n, events = objects_of(mean, Blocks((32, 32), (8, 16)))
+    assert n == 2
+    assert np.array_equal(labels > 0, mean[0] < 0.5)
     assert "grow large objects" in {event.stage for event in events}
+
+
+def test_only_blocks_with_several_seeds_in_a_piece_are_grown(objects_of):
+    mean = np.zeros((3, 96, 160), np.float32)
+    mean[0] = 1
+    boundary, interior = np.float32([[0, 0.2, 0.8], [0, 1, 0]]).reshape(2, 3, 1, 1)
+    mean[:, 10:90, 5:155:30] = boundary  # lines across blocks, one seed each
+    mean[:, 40:44, 5:155:30] = interior
+    mean[:, 70:72, 125:140] = boundary  # the last has a second one
+    mean[:, 70:72, 136:140] = interior
+    labels, n, events = objects_of(mean, Blocks((32, 32), (8, 16)))
+    assert n == 6
+    assert np.array_equal(labels > 0, mean[0] < 0.5)
+    assert len(np.unique(labels[10:90, 5:100:30])) == 4
+    grown = [event for event in events if event.stage == "grow objects"]
+    assert len(grown) == 4  # those of column 3 of blocks, and the one beside
+
+
+def test_a_window_is_proved_or_made_larger(objects_of, same_partition):
+    mean = touching((300, 401), 120, 12)
+    blocks = [Blocks((128, 128), halos) for halos in ((128,), (2, 4, 8, 128), (8, 128))]
+    whole, *others = (objects_of(mean, each)[0] for each in blocks)
+    assert whole.max() > 30
+    for other in others:
+        assert np.array_equal(other, whole)
 
 
 def test_nothing_there(objects_of):
@@ -370,7 +400,7 @@ def test_watershed_equals_its_definition(shape):
     points = np.zeros(shape, np.int32)
     points.flat[rng.choice(points.size, 40, replace=False)] = np.arange(1, 41)
     points *= mask
-    grown = grow(elevation, mask, points, ())
+    (grown,) = grow([Window(elevation, mask, points)])
     assert np.array_equal(grown, flood(elevation, mask, points))
 
 
@@ -381,7 +411,8 @@ def test_what_a_window_is_sure_of_is_true(shape):
     elevation = np.rint(255 * (1 - mean[1])).astype(np.uint8)
     mask = mean[0] < 0.5
     seeds, _ = ndimage.label((mean[1] > 0.5) & mask)
-    whole = grow(elevation, mask, seeds.astype(np.int32), ())
+    seeds = seeds.astype(np.int32)
+    (whole,) = grow([Window(elevation, mask, seeds)])
     n_sure = 0
     for _ in range(40):
         low = [int(rng.integers(0, size - 12)) for size in shape]
@@ -390,10 +421,25 @@ def test_what_a_window_is_sure_of_is_true(shape):
         ]
         window = tuple(map(slice, low, high))
         cut = [(a > 0, b < n) for a, b, n in zip(low, high, shape, strict=True)]
-        found = grow(
-            elevation[window], mask[window], seeds[window].astype(np.int32), cut
-        )
+        (found,) = grow([Window(elevation[window], mask[window], seeds[window], cut)])
         sure = (found != UNSURE) & (whole[window] > 0)
         assert np.array_equal(found[sure], whole[window][sure])
         n_sure += np.count_nonzero(sure)
     assert n_sure > 10_000
+
+
+@pytest.mark.parametrize("shape", [(150, 170), (30, 40, 50)])
+def test_windows_flooded_together_do_not_know_each_other(shape):
+    rng = np.random.default_rng(3)
+    mean = touching(shape, 60 if len(shape) == 2 else 25, 6)
+    elevation = np.rint(255 * (1 - mean[1])).astype(np.uint8)
+    mask = mean[0] < 0.5
+    seeds = ndimage.label((mean[1] > 0.5) & mask)[0].astype(np.int32)
+    windows = []
+    for k in range(60):
+        low = [int(rng.integers(0, size - 9)) for size in shape]
+        at = tuple(slice(a, a + int(rng.integers(1, 30))) for a in low)
+        cut = [(k % 2 == 0, k % 3 == 0)] * len(shape)
+        windows.append(Window(elevation[at], mask[at], seeds[at], cut))
+    for window, found in zip(windows, grow(windows), strict=True):
+        np.testing.assert_array_equal(found, grow([window])[0])

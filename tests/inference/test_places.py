@@ -19,7 +19,6 @@ from napari_unetpp.inference import (
     search_places,
 )
 from napari_unetpp.inference import _places as places_module
-from napari_unetpp.inference._places import entropy
 from napari_unetpp.io import as_image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -55,17 +54,6 @@ def threshold_model(model_file):
     from napari_unetpp.io import load_model_file
 
     return lambda: load_model_file(model_file)
-
-
-def test_entropy_is_of_the_mean():
-    sure = np.array([[[1.0], [0.0], [0.0]]] * 2, np.float32)  # (H, K, 1)
-    even = np.full((2, 3, 1), 1 / 3, np.float32)
-    torn = np.array([[[1.0], [0.0]], [[0.0], [1.0]]], np.float32)
-    one_class = np.array([[[0.5, 1.0]], [[0.5, 1.0]]], np.float32)
-    assert entropy(sure) == pytest.approx(0, abs=1e-4)
-    assert entropy(even) == pytest.approx(1)
-    assert entropy(torn) == pytest.approx(1)
-    assert entropy(one_class) == pytest.approx([1, 0], abs=1e-4)
 
 
 def test_the_unsure_spot_is_the_first_place(model):

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unetpp.config import NetworkConfig
 from napari_unetpp.errors import SettingsError
 from napari_unetpp.inference import Predictor
-from napari_unetpp.inference._predictor import bytes_per_pixel
 
 CPU = torch.device("cpu")
 
@@ -73,33 +71,76 @@ def test_a_closed_predictor_says_so(lively_model):
 
 
 _MEASURE = """
+import sys
 from pathlib import Path
 import numpy as np, torch
 from napari_unetpp.config import INSTANCE_CLASSES, ModelConfig, NetworkConfig
-from napari_unetpp.inference import Predictor
+from napari_unetpp.inference import LivePredictor, Predictor
+from napari_unetpp.inference._predictor import bytes_per_pixel
 from napari_unetpp.nn import Model
 network = NetworkConfig(out_channels=3, widths=(16, 32, 64, 128))
 config = ModelConfig(network=network, task="instances",
                      class_names=INSTANCE_CLASSES, class_values=(0, 1, 2))
-predictor = Predictor(Model.new(config), torch.device("cpu"))
+model = Model.new(config)
+if sys.argv[1] == "live":
+    predictor = LivePredictor(model)
+    expected = 512**2 * bytes_per_pixel(network)
+else:
+    predictor = Predictor(model, torch.device("cpu"), precision=sys.argv[1])
+    expected = predictor.tile_bytes((512, 512))
 predictor.predict_batch(np.zeros((1, 1, 64, 64), np.float32))
 def peak():  # in bytes
     rows = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(row.split()[1]) for row in rows if "VmHWM" in row)
 before = peak()
 predictor.predict_batch(np.zeros((1, 1, 512, 512), np.float32))
-print((peak() - before) / 512**2)
+print((peak() - before) / expected)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_is_estimated_from_above():
-    network = NetworkConfig(out_channels=3, widths=(16, 32, 64, 128))
+@pytest.mark.parametrize("kind", ["live", "float32", "bfloat16"])
+def test_memory_is_estimated_from_above(kind):
     done = subprocess.run(
-        [sys.executable, "-c", _MEASURE], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _MEASURE, kind],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    measured = float(done.stdout)
-    assert 0.4 * bytes_per_pixel(network) < measured < 1.1 * bytes_per_pixel(network)
+    assert 0.3 < float(done.stdout) < 1.1
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_stream_has_the_bits_of_a_tile(lively_model, precision):
+    predictor = Predictor(lively_model, CPU, level=2, precision=precision)
+    x = np.random.default_rng(0).random((2, 1, 64, 80), np.float32)
+    tiles = predictor.predict_batch(x)
+    stream = predictor.stream((80,), n_rows=64)
+    rows = [x[1, :, start : start + 16] for start in range(0, 64, 16)]
+    found = [stream.push(each) for each in rows[:-1]]
+    found.append(stream.push(rows[-1], last=True))
+    assert np.array_equal(np.concatenate(found, axis=2), tiles[1])
+    part = predictor.predict_batch(x, ((8, 24), (0, 40)))
+    assert np.array_equal(part, tiles[..., 8:24, 0:40])
+
+
+def test_temperatures_count(lively_model):
+    config = lively_model.config.model_copy(update={"temperatures": (1.0, 2.0, 4.0)})
+    x = np.random.default_rng(0).random((1, 1, 32, 32), np.float32)
+    cool = Predictor(lively_model, CPU).predict_batch(x)[0]
+    warm = Predictor(type(lively_model)(lively_model.network, config), CPU)
+    found = warm.predict_batch(x)[0]
+    assert np.array_equal(found[0], cool[0])
+    for head, t in ((1, 2.0), (2, 4.0)):
+        exact = cool[head] ** (1 / t)
+        assert np.allclose(found[head], exact / exact.sum(axis=0), atol=1e-5)
+
+
+def test_a_closed_predictor_has_no_streams(lively_model):
+    predictor = Predictor(lively_model, CPU)
+    predictor.close()
+    with pytest.raises(RuntimeError, match="open has streams"):
+        predictor.stream((16,))
 
 
 @pytest.mark.parametrize("dims", [2, 3])

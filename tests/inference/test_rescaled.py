@@ -64,7 +64,9 @@ def run(
     image: object, model: Model, diameter: float | str | None, **options: object
 ) -> Segmentation:
     tile = options.pop("tile", None)
-    settings = PredictionConfig(device="cpu", diameter=diameter, tile=tile)
+    settings = PredictionConfig(
+        device="cpu", precision="float32", diameter=diameter, tile=tile
+    )
     *_, last = api.segmenting(image, model, settings, **options)
     assert isinstance(last, Finished)
     return last.result
@@ -73,7 +75,9 @@ def run(
 def save(
     path: Path, folder: Path, model: Model, diameter: float | str, **options: object
 ) -> SavedSegmentation:
-    settings = PredictionConfig(device="cpu", diameter=diameter, tile=64)
+    settings = PredictionConfig(
+        device="cpu", precision="float32", diameter=diameter, tile=64
+    )
     options = {"save": ["labels", "mean"]} | options
     *_, last = api.segmenting_to(path, folder, model, settings, **options)
     assert isinstance(last, Finished)
@@ -175,7 +179,9 @@ def test_nothing_is_found_outside_of_a_mask(image: np.ndarray, model: Model) -> 
 def test_what_is_looked_at_comes_first_and_tiles_tell_their_place(
     image: np.ndarray, model: Model
 ) -> None:
-    settings = PredictionConfig(device="cpu", diameter=20.0, tile=16)
+    settings = PredictionConfig(
+        device="cpu", precision="float32", diameter=20.0, tile=16
+    )
     first = ((40, 60), (60, 88))
     events = list(api.segmenting(image, model, settings, first=first))
     assert isinstance(events[0], Rescaled)
@@ -210,7 +216,9 @@ def test_pixels_that_are_no_numbers_do_not_spread(
 ) -> None:
     broken = image.copy()
     broken[45:50] = np.nan
-    settings = PredictionConfig(device="cpu", diameter=20.0, nonfinite="background")
+    settings = PredictionConfig(
+        device="cpu", precision="float32", diameter=20.0, nonfinite="background"
+    )
     *_, last = api.segmenting(broken, model, settings)
     assert np.isfinite(np.asarray(last.result.prediction.mean)).all()
     assert (np.asarray(last.result.labels)[:30] > 0).any()
@@ -259,7 +267,9 @@ def test_a_job_that_was_stopped_goes_on(
     file: Path, tmp_path: Path, model: Model, stage: str
 ) -> None:
     expected = _written(save(file, tmp_path / "whole", model, 6.5))
-    settings = PredictionConfig(device="cpu", diameter=6.5, tile=64)
+    settings = PredictionConfig(
+        device="cpu", precision="float32", diameter=6.5, tile=64
+    )
     kept = ["labels", "mean"]
     events = api.segmenting_to(file, tmp_path / "out", model, settings, save=kept)
     for event in events:
@@ -285,7 +295,9 @@ def test_parts_make_the_same(file: Path, tmp_path: Path, model: Model) -> None:
 def test_another_diameter_is_another_job(
     file: Path, tmp_path: Path, model: Model
 ) -> None:
-    settings = PredictionConfig(device="cpu", diameter=20.0, tile=64)
+    settings = PredictionConfig(
+        device="cpu", precision="float32", diameter=20.0, tile=64
+    )
     kept = {"save": ["labels"]}
     events = api.segmenting_to(file, tmp_path, model, settings, **kept)
     next(event for event in events if isinstance(event, TileDone))

@@ -24,7 +24,7 @@ from napari_unetpp.inference._plan import make_plan
 from napari_unetpp.io import as_image
 from napari_unetpp.nn import Model, UNetPlusPlus
 
-CPU = PredictionConfig(device="cpu", tile=64)
+CPU = PredictionConfig(device="cpu", tile=64, precision="float32")
 
 
 class SmallMemory(UNetPlusPlus):
@@ -194,7 +194,7 @@ def test_out_of_memory_halves_tiles_and_goes_on(lively_model, noise, finish, mos
 
 def test_out_of_memory_halves_volumes(lively_model_3d, noise, finish):
     image = as_image(noise(24, 61, 45), "ZYX")
-    settings = PredictionConfig(device="cpu")
+    settings = PredictionConfig(device="cpu", precision="float32")
     _, expected = finish(predict_image(image, lively_model_3d, settings, "run"))
     model = small_memory(lively_model_3d, 24 * 52 * 52)
     events, found = finish(predict_image(image, model, settings, "run"))
@@ -282,7 +282,9 @@ def test_disk_and_memory_give_the_same_labels(lively_model, noise, finish, tmp_p
     near = np.abs(memory.prediction.heads - disk.prediction.heads).max().compute()
     assert near <= 0.5 / 255 + 1e-6
     assert mean_only.prediction.head_names == ("mean",)
-    assert mean_only.prediction.uncertainty is None
+    unsure = [each.prediction.uncertainty.compute() for each in results]
+    assert np.abs(unsure[1] - unsure[0]).max() < 0.03
+    assert np.array_equal(unsure[2], unsure[1])
 
 
 @pytest.mark.parametrize(
@@ -314,11 +316,12 @@ def test_the_model_is_not_touched(lively_model, noise, finish):
         assert torch.equal(value, before[name])
 
 
-def test_uncertainty_is_the_spread_of_the_heads(lively_model, noise, finish):
+def test_uncertainty_is_the_entropy_of_the_foreground(lively_model, noise, finish):
     image = as_image(noise(80, 90), "YX")
     _, found = finish(predict_image(image, lively_model, CPU, "run"))
     heads = found.heads.compute()
-    expected = np.sqrt(heads.var(axis=0).sum(axis=0) / 2)
-    assert np.allclose(found.uncertainty.compute(), expected, atol=1e-6)
+    inside = np.float64(1 - heads.mean(axis=0)[0]).clip(1e-9, 1 - 1e-9)
+    expected = -inside * np.log2(inside) - (1 - inside) * np.log2(1 - inside)
+    assert np.allclose(found.uncertainty.compute(), expected, atol=1e-5)
     assert np.allclose(found.foreground, 1 - heads.mean(axis=0)[0], atol=1e-6)
     assert np.allclose(found.head_foreground, 1 - heads[:, 0], atol=1e-6)

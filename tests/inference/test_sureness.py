@@ -59,7 +59,11 @@ def test_classes_are_wrong_where_another_is_likelier(
     prediction = result_of(predict_image(one[0], class_model, SETTINGS, "run"))
     mean = prediction.mean.compute()[:, counted]
     wrong = mean.argmax(axis=0) != truth
-    spread = prediction.uncertainty.compute()[counted] / 0.5
+    variance = prediction.heads.compute()[..., counted].var(axis=0).sum(axis=0)
+    spread = np.sqrt(variance / 2) / 0.5
+    np.testing.assert_allclose(
+        prediction.uncertainty.compute()[counted], entropy(mean), atol=1e-5
+    )
     assert found["n_pixels"] == counted.sum()
     assert found["error_rate"] == pytest.approx(wrong.mean())
     for name, u in (("spread", spread), ("entropy", entropy(mean))):

@@ -58,6 +58,7 @@ def by_hand(model, pixels, axes, *, level=None, square=True):
 @pytest.fixture
 def predicted(finish):
     def predict(model, pixels, axes, **changes):
+        changes.setdefault("precision", "float32")
         settings = PredictionConfig(device="cpu", tta=True, **changes)
         run = predict_image(as_image(pixels, axes), model, settings, "run")
         return finish(run)[1]

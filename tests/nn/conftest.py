@@ -53,3 +53,9 @@ def trained_like(config):
             nn.init.normal_(module.weight, 1.0, 0.2)
             nn.init.normal_(module.bias)
     return network.eval()
+
+
+@pytest.fixture
+def make_network():
+    """A function that returns a network in evaluation mode for a config."""
+    return trained_like

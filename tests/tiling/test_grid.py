@@ -192,3 +192,17 @@ def test_core_is_the_largest_that_fits(shape, halo, align, memory, step):
 def test_wanted_edge_is_rounded_up_and_not_larger_than_the_image():
     assert wanted_core((500, 100), (16, 16), 250) == (256, 112)
     assert wanted_core((500, 100), (16, 16), 1) == (16, 16)
+
+
+def test_a_part_of_a_tile_has_its_own_context():
+    grid = TileGrid((300, 1500), (304, 1536), (24, 24), (8, 8))
+    tile = grid.part(grid[0], ((100, 120), (700, 760)), 256)
+    assert tile.index == 0
+    assert tile.core == ((0, 256), (512, 768))
+    assert tile.outer == ((0, 280), (488, 792))
+    assert tile.crop == ((0, 256), (24, 280))
+    end = grid.part(grid[0], ((280, 900), (-5, 9)), 256)
+    assert end.core == ((256, 300), (0, 256))
+    assert end.outer == ((232, 304), (0, 280))
+    whole = grid.part(grid[0], ((-5, 900), (-5, 9000)), 256)
+    assert whole == grid[0]

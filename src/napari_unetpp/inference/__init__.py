@@ -33,8 +33,10 @@ from napari_unetpp.inference._places import (
     Searched,
     search_places,
 )
+from napari_unetpp.inference._precision import has_bfloat16, why_precision
 from napari_unetpp.inference._predicting import predict_image
 from napari_unetpp.inference._predictor import Predictor, TileTooLargeError
+from napari_unetpp.inference._preflight import Preflight, preflight
 from napari_unetpp.inference._preview import Previewer, PreviewTile
 from napari_unetpp.inference._request import (
     JobRequest,
@@ -48,6 +50,7 @@ from napari_unetpp.inference._results import (
     SavedSegmentation,
     Segmentation,
 )
+from napari_unetpp.inference._seams import SeamCheck, check_seams
 from napari_unetpp.inference._view_focus import LookedAt, ViewFocus
 
 __all__ = [
@@ -70,11 +73,13 @@ __all__ = [
     "PlacesFound",
     "Prediction",
     "Predictor",
+    "Preflight",
     "PreviewTile",
     "Previewer",
     "Rescaled",
     "RunStarted",
     "SavedSegmentation",
+    "SeamCheck",
     "Searched",
     "Segmentation",
     "TileDone",
@@ -82,6 +87,7 @@ __all__ = [
     "ViewFocus",
     "aligned_mask",
     "check_outputs_of",
+    "check_seams",
     "check_shared",
     "check_size",
     "compare_labels",
@@ -90,12 +96,15 @@ __all__ = [
     "evaluate_images",
     "find_objects",
     "free_memory",
+    "has_bfloat16",
     "label",
     "measure_levels",
     "predict_image",
+    "preflight",
     "resolve_device",
     "result_kinds",
     "result_of",
     "run_job",
     "search_places",
+    "why_precision",
 ]

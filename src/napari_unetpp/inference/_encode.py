@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unetpp.arrays import entropy_of_mean, mean_of_heads
 from napari_unetpp.config import INSTANCE_CLASSES
-from napari_unetpp.inference._encoded import EncodedTile
+from napari_unetpp.inference._encoded import EncodedTile, told_depths
 from napari_unetpp.inference._labelling import class_labels
-from napari_unetpp.io._store import spread
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _BACKGROUND = INSTANCE_CLASSES.index("background")
 _INTERIOR = INSTANCE_CLASSES.index("interior")
 _STEPS = 255
+_AT_ONCE = 2**16
+"""Pixels that are encoded at once: what is made of them stays in a core's cache."""
 
 
 class JobSink:
@@ -36,10 +39,15 @@ class JobSink:
         Takes the tiles; its layout says what is kept, and how.
     model : ModelConfig
         Says what the classes are.
+    head_weights : tuple of float
+        Shares of the heads in their mean.
     """
 
-    def __init__(self, store: ResultStore, model: ModelConfig) -> None:
+    def __init__(
+        self, store: ResultStore, model: ModelConfig, head_weights: tuple[float, ...]
+    ) -> None:
         self._store, self._layout, self._model = store, store.layout, model
+        self._head_weights = head_weights
         self._instances = model.task == "instances"
 
     def encode(
@@ -48,21 +56,42 @@ class JobSink:
         inside: npt.NDArray[np.bool_] | None = None,
         *,
         preview: bool = False,
+        depths: npt.NDArray[np.uint8] | None = None,
     ) -> EncodedTile:
         """Return what the store takes of (H, K, *core).
 
         The record is the largest value of the foreground (uint8) for models that find
         objects, so that a core without any is known unread; empty for class models.
         """
-        mean = probabilities.mean(axis=0, dtype=np.float32)  # (K, *core)
-        values = self._maps(probabilities, mean)
-        if not preview and "labels" in self._layout.kinds:
-            values |= self._for_labels(mean)
+        n = max(_AT_ONCE // math.prod(probabilities.shape[3:]), 1)
+        parts = [
+            self._values(probabilities[:, :, at : at + n], preview=preview)
+            for at in range(0, probabilities.shape[2], n)
+        ]
+        axis = 2 - probabilities.ndim  # the first along which a core has pixels
+        values = {
+            name: np.concatenate([part[name] for part in parts], axis=axis)
+            for name in parts[0]
+        }
+        if "depth" in self._layout.kinds:
+            values["depth"] = told_depths(depths, probabilities.shape[2:], None)
         if inside is not None:
             values = {name: value * inside for name, value in values.items()}
         found = values.get("foreground")
         record = b"" if found is None else bytes([int(found.max())])
         return EncodedTile(values, record)
+
+    def _values(
+        self, probabilities: FloatArray, *, preview: bool
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Return what is kept of some rows (H, K, ...), by name."""
+        if self._instances:  # what is left to 1 is neither kept nor looked at
+            probabilities = probabilities[:, : max(_BACKGROUND, _INTERIOR) + 1]
+        mean = mean_of_heads(probabilities, self._head_weights)  # (K, ...)
+        values = self._maps(probabilities, mean)
+        if not preview and "labels" in self._layout.kinds:
+            values |= self._for_labels(mean)
+        return values
 
     def write(self, tile: Tile, encoded: EncodedTile) -> None:
         """Keep what `encode` has made for the core of `tile`.
@@ -87,8 +116,9 @@ class JobSink:
             values["mean"] = self._shown(mean)
         if "heads" in kinds:
             values["heads"] = np.stack([self._shown(head) for head in probabilities])
-        if "uncertainty" in kinds and len(probabilities) > 1:
-            values["uncertainty"] = self._coded(spread(probabilities))
+        if "uncertainty" in kinds:
+            unsure = entropy_of_mean(mean, objects=self._instances)
+            values["uncertainty"] = self._coded(unsure)
         return values
 
     def _for_labels(self, mean: FloatArray) -> dict[str, npt.NDArray[Any]]:
@@ -120,4 +150,6 @@ class JobSink:
 
 def _in_steps(values: FloatArray) -> npt.NDArray[np.uint8]:
     """Return 0...1 as 0...255."""
-    return np.rint(np.clip(values, 0, 1) * _STEPS).astype(np.uint8)
+    steps = np.clip(values, 0, 1)
+    steps *= _STEPS
+    return np.rint(steps, out=steps).astype(np.uint8)

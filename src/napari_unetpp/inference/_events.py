@@ -65,6 +65,9 @@ class RunStarted:
         image: another than the image's own if it is rescaled.
     n_done : int
         Tiles that an earlier run of the same job has done.
+    streams : bool
+        Whether rows flow through the network along strips, so that along the first axis
+        none is computed twice.
     """
 
     run_id: str
@@ -77,6 +80,7 @@ class RunStarted:
     memory: int = 0
     store: ResultStore | None = None
     n_done: int = 0
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,12 @@ class TileDone:
         or a tile of the same constant pixels has been predicted before.
     network_seconds : float
         Time that the network has taken in this run so far.
+    network_pixels : int
+        Pixels that have gone through the network in this run so far, halos and padding
+        included.
+    network_share : float
+        Share of the network's products that were computed; below 1 in a run that stops
+        early (`adaptive`).
     """
 
     run_id: str
@@ -120,6 +130,8 @@ class TileDone:
     preview: bool = False
     skipped: bool = False
     network_seconds: float = 0.0
+    network_pixels: int = 0
+    network_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

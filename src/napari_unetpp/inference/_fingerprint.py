@@ -55,6 +55,8 @@ def fingerprint_parts(request: JobRequest) -> dict[str, str]:
         "link": str(settings.link),
         "diameter": str(settings.diameter),
         "tta": str(settings.tta),
+        "precision": request.precision,
+        "adaptive": str(settings.adaptive),
         "results": ", ".join(outputs.kinds),
         "format": outputs.form,
         "probabilities": outputs.probability,

@@ -9,7 +9,7 @@ from napari_unetpp.inference._events import RunStarted
 from napari_unetpp.inference._plan import make_plan
 from napari_unetpp.inference._results import Prediction
 from napari_unetpp.inference._run import predict_tiles
-from napari_unetpp.inference._scratch import Stores
+from napari_unetpp.inference._scratch import Stores, finished_labels
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -88,7 +88,9 @@ def predict_on_grid(
             model.config.class_names,
             keep_heads=keep_heads,
             folder=folder,
+            head_weights=plan.predictor.head_weights,
             background=0 if model.config.task == "instances" else None,
+            depths=plan.predictor.adaptive is not None and plan.streams,
         )
         prediction = _prediction(plan, stores)
         yield RunStarted(
@@ -100,6 +102,7 @@ def predict_on_grid(
             str(plan.predictor.device),
             prediction,
             plan.memory.total,
+            streams=plan.streams,
         )
         yield from predict_tiles(plan, stores, run_id)
     finally:
@@ -110,12 +113,12 @@ def predict_on_grid(
 def _prediction(plan: Plan, stores: Stores) -> Prediction:
     """Return the arrays that look into `stores`, placed where the result lies."""
     image, kept = plan.whole, slices(plan.kept)
-    several = len(stores.heads.head_names) > 1
+    objects = plan.model.task == "instances"
     scale, translate = plan.placement
     return Prediction(
         heads=stores.heads.heads()[(..., *kept)],
         mean=stores.mean.mean()[(..., *kept)],
-        uncertainty=stores.heads.uncertainty()[kept] if several else None,
+        uncertainty=stores.mean.uncertainty(objects=objects)[kept],
         head_names=stores.heads.head_names,
         class_names=stores.heads.class_names,
         axes=image.result_axes,
@@ -124,4 +127,5 @@ def _prediction(plan: Plan, stores: Stores) -> Prediction:
         translate=translate,
         name=image.image.name,
         model_name=plan.model.name,
+        depth=None if stores.depths is None else finished_labels(stores.depths)[kept],
     )

@@ -1,21 +1,22 @@
 """From probabilities to objects, block by block, with ids that hold everywhere.
 
 Objects start from seeds: connected pixels (along the axes, not diagonally) whose
-probability of the interior passes a threshold. They grow by a seeded watershed over
-the foreground, where the interior is likeliest first. A piece of foreground without a
-seed is one object. Stages go over blocks of fixed size, so that memory stays bounded
-and neither blocks nor the network's tiles show in the result::
+probability of the interior passes a threshold. A piece of foreground with one seed or
+none is one object; where it has several they grow by a seeded watershed, where the
+interior is likeliest first. Stages go over blocks of fixed size, so that memory stays
+bounded and neither blocks nor the network's tiles show in the result::
 
-    find     number seeds and seedless pieces in each block; note what lies at its faces
-    (join)   union-find over what touches: the id of each seed and seedless piece
-    grow 0   watershed in block + halo, the halo enlarged until the block is proved
+    find     number seeds and pieces in each block; note what lies at its faces
+    (join)   union-find over what touches: the id of each seed, and of each piece with
+             at most one
+    grow 0   in blocks with other pieces: watershed, the halo enlarged until proved
     grow 1.. go on where objects are larger, from what the blocks around hold by now
     compare  count which objects lie over which of the plane before (planes linked)
     number   drop objects below the smallest size, close the gaps in the ids
 
 Objects up to 512 pixels (3-D: 64) beyond a block's face are exactly those of a single
 block as large as the image; larger ones are complete, but their border to another
-object as large may lie elsewhere.
+object as large, in the same piece, may lie elsewhere.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_unetpp._types import slices
+from napari_unetpp.inference._growing import STEPS, Growing
 from napari_unetpp.inference._joins import block_record, join
 from napari_unetpp.inference._linking import link_planes
 from napari_unetpp.inference._stages import (
@@ -38,7 +40,6 @@ from napari_unetpp.inference._stages import (
     pack,
     unpack,
 )
-from napari_unetpp.inference._watershed import UNSURE, grow
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -60,9 +61,6 @@ if TYPE_CHECKING:
 
     Ids = npt.NDArray[np.integer[Any]]
     Mask = npt.NDArray[np.bool_]
-
-STEPS = 255
-"""Probabilities are compared in the steps in which they are stored."""
 
 
 def segment_instances(
@@ -110,15 +108,16 @@ def segment_instances(
     joined = join(grid, stages.records(FIND))
     sizes, versions = yield from _grow(stages, joined, _Nearness(grid, blocks))
     busy = joined.starts >= 0
+    known: State = {"starts": joined.starts, "ids": joined.ids, "versions": versions}
     kept = sizes >= max(config.min_size, 1)
     table, n_objects = (np.cumsum(kept) * kept).astype(np.uint32), int(kept.sum())
     if link_axis is not None:
         above = _blocks_above(busy.reshape(*grid.loop_shape, -1), link_axis)
-        state = {"versions": versions, "axis": np.array(link_axis)}
+        state = {**known, "axis": np.array(link_axis)}
         yield from stages.run(COMPARE, above, state)
         joins, n_objects = link_planes(stages.records(COMPARE), table, sizes)
         table = joins[table]
-    state = {"versions": versions, "table": table}
+    state = {**known, "table": table}
     yield from stages.run(NUMBER, np.flatnonzero(busy), state)
     return n_objects
 
@@ -129,15 +128,16 @@ def _grow(
     """Grow until all foreground is labelled; return sizes and versions.
 
     A block is grown again while pixels of it are left, whenever something has changed
-    within its reach.
+    within its reach. Blocks without contested pieces are not grown: no version.
     """
-    sizes = np.zeros(joined.n_objects + 1, np.int64)
+    sizes = joined.sizes.copy()
     versions = np.full(len(joined.starts), -1, np.int32)  # the last of each block
     unfinished, changed = np.zeros((2, len(versions)), bool)
-    active = np.flatnonzero(joined.starts >= 0)
-    state: State = {"starts": joined.starts, "ids": joined.ids}
+    active = np.flatnonzero(joined.contested)
+    tables: State = {"starts": joined.starts, "ids": joined.ids}
+    state: State = {**tables, "kinds": joined.kinds}
     turn = 0
-    while True:
+    while len(active):
         yield from stages.run(grow_stage(turn), active, state)
         changed[:] = False
         for index, record in stages.records(grow_stage(turn)):
@@ -147,10 +147,9 @@ def _grow(
             unfinished[index] = bool(found["unfinished"])
         versions[active] += 1
         active = np.flatnonzero(unfinished & nearness.to(changed))
-        if not len(active):
-            return sizes, versions
-        state = {"versions": versions.copy()}
+        state = {**tables, "versions": versions.copy()}
         turn += 1
+    return sizes, versions
 
 
 class _Nearness:
@@ -198,9 +197,9 @@ class BlockWork:
     ) -> None:
         self._arrays = arrays
         self._grid = blocks.grid(arrays.shape)
-        self._windows = [blocks.grid(arrays.shape, halo) for halo in blocks.halos]
         self._foreground = config.foreground_threshold * STEPS
         self._seed = config.seed_threshold * STEPS
+        self._growing = Growing(arrays, self._grid, blocks.halos, self._foreground)
 
     def __call__(self, stage: str, index: int, state: State) -> bytes:
         """Do a piece.
@@ -225,58 +224,38 @@ class BlockWork:
             return self._compare(self._grid[index], state)
         if stage == NUMBER:
             return self._number(self._grid[index], state)
-        if stage == grow_stage(0):
-            return self._grow(index, state)
-        return self._grow_on(index, state)
+        return self._grow(self._grid[index], stage, state)
 
     def _find(self, tile: Tile) -> bytes:
-        """Number the seeds and the seedless pieces of a block."""
-        interior, mask = self._read(_place(tile))
+        """Number the seeds and the pieces of a block."""
+        interior, foreground = self._arrays.planes(_place(tile))
+        mask = foreground > self._foreground
         if not mask.any():
             return b""
-        seeds, n_seeds = ndimage.label(mask & (interior > self._seed))
+        is_seed = mask & (interior > self._seed)
+        seeds, n_seeds = ndimage.label(is_seed)
         pieces, n_pieces = ndimage.label(mask)
-        seeded = np.zeros(n_pieces + 1, bool)
-        seeded[pieces[seeds > 0]] = True
-        numbers = np.arange(n_seeds, n_seeds + n_pieces + 1, dtype=np.uint32)
-        numbers[seeded] = numbers[0] = 0
-        self._arrays.nodes[_place(tile)] = np.where(seeds > 0, seeds, numbers[pieces])
-        return block_record(tile, self._grid.shape, seeds, pieces, seeded[1:])
+        inside, beside = np.flatnonzero(is_seed), np.flatnonzero(mask & ~is_seed)
+        numbers = seeds.ravel()[inside], pieces.ravel()[beside] + n_seeds
+        owners = np.zeros(n_seeds + 1, np.int64)
+        owners[numbers[0]] = pieces.ravel()[inside]
+        sizes = np.bincount(numbers[0], minlength=1 + n_seeds + n_pieces)
+        sizes += np.bincount(numbers[1], minlength=len(sizes))
+        seeds.ravel()[beside] = numbers[1]  # from here on all nodes
+        self._arrays.nodes[_place(tile)] = seeds.view(np.uint32)
+        shape = self._grid.shape
+        return block_record(tile, shape, seeds, pieces, owners[1:], sizes)
 
-    def _grow(self, index: int, state: State) -> bytes:
-        """Grow the seeds of a block, in the smallest window that proves the result."""
-        for grid in self._windows:
-            window = grid[index]
-            interior, mask, ids = self._window(window, state)
-            cut = [
-                (start > 0, stop < size)
-                for (start, stop), size in zip(window.outer, grid.shape, strict=True)
-            ]
-            crop = slices(window.crop)
-            grown = grow(STEPS - interior, mask, ids, cut)[crop]
-            if not (grown == UNSURE).any():
-                break
+    def _grow(self, tile: Tile, stage: str, state: State) -> bytes:
+        """Grow objects in a block: its own, and in later turns those around it."""
+        if stage == grow_stage(0):
+            version, (grown, left) = 0, self._growing.first(tile, state)
         else:
-            grown = grow(STEPS - interior, mask, ids, ())[crop]
-        return self._keep(window, 0, mask[crop], grown, grown)
-
-    def _grow_on(self, index: int, state: State) -> bytes:
-        """Grow what has reached the window of a block from farther away."""
-        window = self._windows[-1][index]
-        interior, mask, ids = self._window(window, state)
-        crop = slices(window.crop)
-        grown = grow(STEPS - interior, mask, ids, ())[crop]
-        version = int(state["versions"][index]) + 1
-        return self._keep(window, version, mask[crop], grown, grown[ids[crop] == 0])
-
-    def _keep(
-        self, tile: Tile, version: int, mask: Mask, grown: Ids, fresh: Ids
-    ) -> bytes:
-        """Write a version of a block; return how many pixels of what are `fresh`."""
+            version = int(state["versions"][tile.index]) + 1
+            grown, left = self._growing.further(tile, state)
         self._arrays.grown[version % 2][_place(tile)] = grown.view(np.uint32)
-        ids, sizes = counted(fresh)
-        left = (mask & (grown == 0)).any()
-        return pack(ids=ids[ids > 0], sizes=sizes[ids > 0], unfinished=left)
+        ids, sizes = counted(grown[left])
+        return pack(ids=ids[ids > 0], sizes=sizes[ids > 0], unfinished=(ids == 0).any())
 
     def _compare(self, tile: Tile, state: State) -> bytes:
         """Count which objects of a block lie over which of the plane before."""
@@ -284,49 +263,16 @@ class BlockWork:
         loop = tuple(at - (k == axis) for k, at in enumerate(tile.loop))
         (before,) = self._grid.tiles_meeting(tile.core, loop)
         first, second, pixels = counted_pairs(
-            self._ids(before, _place(before), state),
-            self._ids(tile, _place(tile), state),
+            self._growing.ids(before, _place(before), state),
+            self._growing.ids(tile, _place(tile), state),
         )
         return pack(first=first, second=second, pixels=pixels)
 
     def _number(self, tile: Tile, state: State) -> bytes:
         """Write the final labels of a block."""
-        self._arrays.write(tile, state["table"][self._ids(tile, _place(tile), state)])
+        ids = self._growing.ids(tile, _place(tile), state)
+        self._arrays.write(tile, state["table"].take(ids))
         return b""
-
-    def _window(
-        self, window: Tile, state: State
-    ) -> tuple[Bytes, Mask, npt.NDArray[np.int32]]:
-        """Read interior, mask and ids of a block with its halo."""
-        interior, mask = self._read((*window.loop, *slices(window.outer)))
-        ids = np.zeros(mask.shape, np.int32)
-        for block in self._grid.tiles_meeting(window.outer, window.loop):
-            shared = tuple(
-                (max(a, low), min(b, high))
-                for (a, b), (low, high) in zip(block.core, window.outer, strict=True)
-            )
-            inside = tuple(
-                slice(a - low, b - low)
-                for (a, b), (low, _) in zip(shared, window.outer, strict=True)
-            )
-            ids[inside] = self._ids(block, (*block.loop, *slices(shared)), state)
-        return interior, mask, ids
-
-    def _ids(self, block: Tile, place: tuple[Any, ...], state: State) -> Ids:
-        """Return the ids that a part of a block has so far; a single 0 for none."""
-        grown = "versions" in state
-        at = int(state["versions" if grown else "starts"][block.index])
-        if at < 0:
-            return np.zeros((), np.uint32)
-        if grown:
-            return np.asarray(self._arrays.grown[at % 2][place])
-        numbers = self._arrays.nodes[place]
-        return np.asarray(state["ids"][at:].take(numbers, mode="clip"))
-
-    def _read(self, place: tuple[Any, ...]) -> tuple[Bytes, Mask]:
-        """Return the interior in steps (uint8) and the mask of the foreground."""
-        interior, foreground = self._arrays.planes(place)
-        return interior, foreground > self._foreground
 
 
 def _place(tile: Tile) -> tuple[Any, ...]:

@@ -65,6 +65,7 @@ from napari_unetpp.inference._run import predict_tiles
 from napari_unetpp.inference._session import predict_on_worker
 from napari_unetpp.inference._size_measured import object_size
 from napari_unetpp.io import ResultStore, publish
+from napari_unetpp.tiling import stretches
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -307,11 +308,14 @@ class _Job:
         """Have tiles predicted, here or by workers."""
         tiles = np.flatnonzero(pending)
         if crew is None:
-            sink = JobSink(self._store, self._plan.model)
             plan = replace(self._plan, tiles=tiles.tolist())
+            sink = JobSink(self._store, plan.model, plan.predictor.head_weights)
             yield from predict_tiles(plan, sink, self._run_id)
             return
-        for events in crew.map(predict_on_worker, portions(tiles, crew.size)):
+        shared: Iterator[tuple[int, ...]] = portions(tiles, crew.size)
+        if self._plan.streams:
+            shared = stretches(self._plan.grid, tiles, crew.size)
+        for events in crew.map(predict_on_worker, shared):
             yield from events
 
     def _started(self, n_tiles: int, n_done: int) -> RunStarted:
@@ -327,6 +331,7 @@ class _Job:
             memory=plan.memory.total,
             store=self._store,
             n_done=n_done,
+            streams=plan.streams,
         )
 
     def _resized(

@@ -334,6 +334,7 @@ def _layout(
             "model": model.name,
             "version": version("napari-unetpp"),
             "made": dict(parts),
+            "recipe": request.settings.model_dump(mode="json"),
             **({} if size is None else {"diameter": size.diameter}),
         },
     )

@@ -7,11 +7,16 @@ one block behind the other, each with its 0::
     block          0            1        3
     numbers    0 1 2 3 4    0 1 2    0 1 2 3
     graph      0 1 2 3 4    5 6 7    8 9 ...       starts = 0, 5, -1 (empty), 8
+
+Seeds join seeds and pieces join pieces, so that a piece is known over all blocks. If
+it holds one seed, or none, all of it is one object, and that is known without growing
+anything. Only pieces with several seeds are contested.
 """
 
 from __future__ import annotations
 
 import math
+from array import array
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,8 +35,11 @@ if TYPE_CHECKING:
     from napari_unetpp.tiling import Tile, TileGrid
 
     Nodes = npt.NDArray[np.integer[Any]]
+    Counts = npt.NDArray[np.int64]
 
-_SEEDLESS, _SEEDED, _SEED = range(3)  # kinds of nodes; number 0 of a block is _SEEDED
+SEED, CONTESTED = 1, 2
+"""Kinds of nodes: seeds and pieces without any; pieces with several. Others are 0."""
+_PIECE, _NOTHING = 0, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +51,30 @@ class Joined:
     starts : ndarray of int64, (n_blocks,)
         Where the nodes of each block begin in `ids`; -1 for blocks without any.
     ids : ndarray of uint32
-        Object of each node. Seeds come first; number 0 of a block and pieces with a
-        seed, in this block or another, have id 0.
-    n_objects : int
-        Seeds, and pieces without a seed.
+        Object of each node. Seeds come first; number 0 of a block and contested pieces
+        have id 0.
+    kinds : ndarray of uint8
+        Kind of each node.
+    sizes : ndarray of int64, (n_objects + 1,)
+        Pixels of each object, but for those of contested pieces.
+    contested : ndarray of bool, (n_blocks,)
+        Whether a block has contested pieces.
     """
 
-    starts: npt.NDArray[np.int64]
+    starts: Counts
     ids: npt.NDArray[np.uint32]
-    n_objects: int
+    kinds: npt.NDArray[np.uint8]
+    sizes: Counts
+    contested: npt.NDArray[np.bool_]
 
 
 def block_record(
-    tile: Tile, shape: tuple[int, ...], seeds: Nodes, pieces: Nodes, seeded: Nodes
+    tile: Tile,
+    shape: tuple[int, ...],
+    numbers: Nodes,
+    pieces: Nodes,
+    owners: Counts,
+    sizes: Counts,
 ) -> bytes:
     """Return what joining needs to know of a block.
 
@@ -65,24 +84,26 @@ def block_record(
         The block.
     shape : tuple of int
         Of the plane or volume it lies in.
-    seeds, pieces : ndarray of int, (*core)
-        Number of the seed and of the piece of foreground at each pixel.
-    seeded : ndarray of bool, (n_pieces,)
-        For each piece whether it holds a seed.
+    numbers : ndarray of int, (*core)
+        Number of the node at each pixel: a seed, or a piece where no seed is.
+    pieces : ndarray of int, (*core)
+        Piece of foreground at each pixel, from 1 up.
+    owners : ndarray of int, (n_seeds,)
+        Piece in which each seed lies.
+    sizes : ndarray of int, (1 + n_seeds + n_pieces,)
+        Pixels of each node.
     """
-    n_seeds = int(seeds.max())
+    n_seeds = len(owners)
     faces = {}
     for axis, ((start, stop), size) in enumerate(zip(tile.core, shape, strict=True)):
         sides = {"low": (0, start > 0), "high": (-1, stop < size)}
         for side, (at, goes_on) in sides.items():
             if goes_on:
-                of_seeds, of_pieces = (np.take(x, at, axis) for x in (seeds, pieces))
-                of_pieces[of_pieces > 0] += n_seeds
+                of_nodes, of_pieces = (np.take(x, at, axis) for x in (numbers, pieces))
+                of_seeds = np.where(of_nodes <= n_seeds, of_nodes, 0)
+                of_pieces = np.where(of_pieces > 0, of_pieces + n_seeds, 0)
                 faces[f"{side} {axis}"] = np.stack([of_seeds, of_pieces])
-    kinds = np.full(1 + n_seeds + len(seeded), _SEEDED, np.uint8)
-    kinds[1 : 1 + n_seeds] = _SEED
-    kinds[1 + n_seeds :][~seeded] = _SEEDLESS
-    return pack(kinds=kinds, **faces)
+    return pack(owners=owners + n_seeds, sizes=sizes, **faces)
 
 
 def join(grid: TileGrid, records: Iterable[tuple[int, bytes]]) -> Joined:
@@ -110,14 +131,21 @@ class _Graph:
         self._steps = [math.prod(n_blocks[k + 1 :]) for k in range(len(n_blocks))]
         self._starts = np.full(len(grid), -1, np.int64)
         self._kinds = bytearray()
-        self._pairs = Rows(2)
+        self._sizes = array("q")
+        self._pairs, self._owners = Rows(2), Rows(2)
         # High faces, for each axis, by the block that will touch them: those rise too.
         self._faces: list[deque[tuple[int, int, Nodes]]] = [deque() for _ in n_blocks]
 
     def add(self, index: int, block: dict[str, npt.NDArray[Any]]) -> None:
         """Add a block behind those that came before."""
         start = self._starts[index] = len(self._kinds)
-        self._kinds += block["kinds"].tobytes()
+        owners, sizes = block["owners"], block["sizes"]
+        kinds = np.full(len(sizes), _PIECE, np.uint8)
+        kinds[0] = _NOTHING
+        kinds[1 : 1 + len(owners)] = SEED
+        self._kinds += kinds.tobytes()
+        self._sizes.frombytes(sizes.astype(np.int64).tobytes())
+        self._owners.add(start + 1 + np.arange(len(owners)), start + owners)
         for axis, (faces, step) in enumerate(
             zip(self._faces, self._steps, strict=True)
         ):
@@ -131,19 +159,45 @@ class _Graph:
                 faces.append((index + step, int(start), block[f"high {axis}"]))
 
     def joined(self) -> Joined:
-        kinds = np.frombuffer(self._kinds, np.uint8)
+        kinds = np.frombuffer(self._kinds, np.uint8).copy()
         n = len(kinds)
         if n == 0:
-            return Joined(self._starts, np.zeros(1, np.uint32), 0)
+            none = np.zeros(len(self._starts), bool)
+            one = np.zeros(1, np.int64)
+            return Joined(self._starts, one.astype(np.uint32), kinds, one, none)
         first, second = self._pairs.columns()
         edges = coo_array((np.ones(len(first), bool), (first, second)), (n, n))
         n_groups, group = connected_components(edges, directed=False)
-        is_seed, has_seed = np.zeros((2, n_groups), bool)
-        is_seed[group[kinds == _SEED]] = True  # a group is all seeds or all pieces
-        has_seed[group[kinds == _SEEDED]] = True
-        seedless = ~is_seed & ~has_seed
-        n_seeds = int(is_seed.sum())
+        ids, of_group = self._objects(kinds, group, n_groups)
+        table, kinds = ids[group], of_group[group]
+        sizes = np.zeros(int(ids.max()) + 1, np.int64)
+        np.add.at(sizes, table, np.frombuffer(self._sizes, np.int64))
+        sizes[0] = 0
+        return Joined(self._starts, table, kinds, sizes, self._blocks_with(kinds))
+
+    def _objects(
+        self, kinds: Nodes, group: Nodes, n_groups: int
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
+        """Return object and kind of each group."""
+        is_seed, is_piece = np.zeros((2, n_groups), bool)
+        is_seed[group[kinds == SEED]] = True  # a group is all seeds or all pieces
+        is_piece[group[kinds == _PIECE]] = True
         ids = np.cumsum(is_seed) * is_seed
+        n_seeds = int(is_seed.sum())
+        seed, piece = (group[column] for column in self._owners.columns())
+        lowest, highest = np.full(n_groups, n_seeds + 1), np.zeros(n_groups, np.int64)
+        np.minimum.at(lowest, piece, ids[seed])
+        np.maximum.at(highest, piece, ids[seed])
+        seedless = is_piece & (highest == 0)
         ids += (n_seeds + np.cumsum(seedless)) * seedless
-        table = ids.astype(np.uint32)[group]
-        return Joined(self._starts, table, n_seeds + int(seedless.sum()))
+        ids += highest * (lowest == highest)
+        found = (is_seed | seedless).astype(np.uint8) * np.uint8(SEED)
+        found[lowest < highest] = CONTESTED
+        return ids.astype(np.uint32), found
+
+    def _blocks_with(self, kinds: Nodes) -> npt.NDArray[np.bool_]:
+        """Return which blocks have contested pieces."""
+        blocks = np.flatnonzero(self._starts >= 0)
+        found = np.zeros(len(self._starts), bool)
+        found[blocks] = np.logical_or.reduceat(kinds == CONTESTED, self._starts[blocks])
+        return found

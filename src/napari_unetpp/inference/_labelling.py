@@ -12,11 +12,8 @@ from napari_unetpp._types import slices
 from napari_unetpp.arrays import from_class_index, label_dtype
 from napari_unetpp.config import INSTANCE_CLASSES
 from napari_unetpp.inference._events import BlockDone
-from napari_unetpp.inference._instances import (
-    STEPS,
-    BlockWork,
-    segment_instances,
-)
+from napari_unetpp.inference._growing import STEPS
+from napari_unetpp.inference._instances import BlockWork, segment_instances
 from napari_unetpp.inference._lazy import read
 from napari_unetpp.inference._own_grid import resize_labels
 from napari_unetpp.inference._results import Segmentation

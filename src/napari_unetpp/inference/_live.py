@@ -19,7 +19,6 @@ import torch
 from napari_unetpp.arrays import canonical, normalise
 from napari_unetpp.inference._lazy import read
 from napari_unetpp.inference._predictor import (
-    _MEMORY_FORMAT,
     Predictor,
     bytes_per_pixel,
     temperatures_of,
@@ -68,12 +67,12 @@ class LivePredictor(Predictor):
             heads = range(self.level, self.level + 1)
         self.head_names = tuple(f"head {j}" for j in heads)
         self._temperatures = temperatures_of(model, heads)
+        self.head_weights = model.head_weights(self.level)
         self.config = network.config
         self.turns = (AS_IT_IS,)
         self.radius = network.receptive_field()
         self.n_bytes = sum(p.numel() * p.element_size() for p in network.parameters())
         self._bfloat16 = precision == "bfloat16"
-        self._format = _MEMORY_FORMAT[self.config.spatial_dims]
         self._network = network
         self._largest_batch = None
         self._lock = threading.Lock()
@@ -135,6 +134,11 @@ class LiveImage:
         return cls(
             found, image_range(found, model.intensity, nonfinite), model, nonfinite
         )
+
+    @property
+    def finds_objects(self) -> bool:
+        """Whether the model that reads it finds objects."""
+        return self.model.task == "instances"
 
     def pixels(self, tile: Tile) -> FloatArray:
         """Return the normalised pixels (C, *outer) of a tile.

@@ -10,9 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_unetpp.inference._predictor import bytes_per_pixel
+from napari_unetpp.inference._reading import MOST_KEPT
 from napari_unetpp.inference._scratch import IN_MEMORY
+from napari_unetpp.inference._stream_device import rows_at_once
 from napari_unetpp.io._sample import sample_bytes
+from napari_unetpp.nn._adaptive_size import adaptive_bytes
+from napari_unetpp.nn._stream import stream_bytes
 
 if TYPE_CHECKING:
     from napari_unetpp.arrays import Canonical, Rescaling
@@ -24,6 +27,8 @@ AHEAD = 2
 """Batches read while one is on the device."""
 BEHIND = 2
 """Tiles waiting for the disk."""
+UNCODED = 2
+"""Parts of a tile waiting to be encoded."""
 KEPT = 4
 """Results of constant tiles that are remembered."""
 
@@ -86,6 +91,8 @@ class MemoryModel:
         Bytes that making labels takes.
     rescaling : Rescaling, optional
         To the grid of the tiles, where it is not that of the image.
+    streams : bool
+        Whether rows flow from tile to tile of a strip.
     """
 
     predictor: Predictor
@@ -95,12 +102,25 @@ class MemoryModel:
     in_memory: bool
     labels: int
     rescaling: Rescaling | None = None
+    streams: bool = False
 
     def network(self, grid: TileGrid) -> int:
-        """Return the bytes that a batch of tiles takes on the device."""
-        turned = len(self.predictor.turns) > 1
-        a_pixel = bytes_per_pixel(self.predictor.config, tta=turned)
-        return math.ceil(self.batch * math.prod(grid.largest_outer) * a_pixel)
+        """Return the bytes that a batch of tiles, or a stream, takes on the device."""
+        fused = self.predictor.fused
+        if self.streams and fused is not None:
+            n_rows, *inner = grid.padded_shape[0], *grid.largest_outer[1:]
+            plain = stream_bytes(
+                fused.config,
+                tuple(inner),
+                fused.dtype,
+                rows_at_once(grid),
+                fused.heads,
+                n_rows,
+            )
+            if self.predictor.adaptive is None:
+                return plain
+            return adaptive_bytes(fused.config, tuple(inner), fused.dtype, plain)
+        return self.batch * self.predictor.tile_bytes(grid.largest_outer)
 
     def need(self, grid: TileGrid) -> MemoryNeed:
         """Return what a run over these tiles takes."""
@@ -118,14 +138,16 @@ class MemoryModel:
         """Return the bytes of tiles read ahead, and of those that are being read."""
         data, n_channels = self.canonical.data, self.canonical.n_channels
         pixels = n_channels * math.prod(outer)
-        waiting = (2 * AHEAD + 2) * self.batch * pixels * _FLOAT
+        batch = 1 if self.streams else self.batch
+        waiting = (2 * AHEAD + 2) * batch * pixels * _FLOAT
         read = self._read(outer)
         found = n_channels * math.prod(read)
         working = found * (2 * data.dtype.itemsize + 3 * 2 * _FLOAT)
         if self.rescaling is not None:  # axis after axis: what was, is and is added
             between = math.prod(map(max, read, outer)) * n_channels
             working += 3 * between * _FLOAT
-        return waiting + READERS * (working + self._pieces(read))
+        kept = min(MOST_KEPT, self._pieces(read)) if self.streams else 0
+        return waiting + READERS * (working + self._pieces(read)) + kept
 
     def _read(self, outer: tuple[int, ...]) -> tuple[int, ...]:
         """Return the edges, in pixels of the image, of what is read for a tile."""
@@ -155,12 +177,32 @@ class MemoryModel:
         """Return the bytes of probabilities that wait, are encoded and are kept."""
         n_classes = self.predictor.config.out_channels
         n_maps = len(self.predictor.head_names) * n_classes
-        pixels = math.prod(grid.core)
-        waiting = (BEHIND + self.batch + 1) * n_maps * _FLOAT
+        pixels, coded = math.prod(grid.core), _FLOAT if self.in_memory else _CODED
         encoding = (2 * n_maps + 4 * n_classes) * _FLOAT
         encoded = (KEPT + BEHIND + 1) * (n_maps + n_classes + 4) * _CODED
+        if self.streams:
+            results = self._parts(grid, n_maps * _FLOAT, encoding)
+            results += pixels * (KEPT + BEHIND + 2) * (n_maps + n_classes + 4) * coded
+        else:
+            waiting = (BEHIND + self.batch + 1) * n_maps * _FLOAT
+            results = pixels * (waiting + encoding + encoded)
         kept = 0
         if self.in_memory:
             shape = grid.loop_shape + grid.shape
             kept = math.prod(shape) * (n_maps + n_classes)
-        return pixels * (waiting + encoding + encoded) + min(kept * _FLOAT, IN_MEMORY)
+        return results + min(kept * _FLOAT, IN_MEMORY)
+
+    def _parts(self, grid: TileGrid, maps: int, encoding: int) -> int:
+        """Return the bytes of rows that are out of a stream, before they are encoded.
+
+        Parameters
+        ----------
+        grid : TileGrid
+            The tiles.
+        maps, encoding : int
+            Bytes of a pixel's probabilities, and of what encoding takes beside them.
+        """
+        inner, rows = math.prod(grid.largest_outer[1:]), rows_at_once(grid)
+        early = rows + grid.halo[0]  # rows of the next tile that are out already
+        waiting = min((UNCODED + 2) * rows + early, grid.padded_shape[0])
+        return inner * (waiting * maps + rows * encoding)

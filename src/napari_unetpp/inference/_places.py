@@ -15,12 +15,14 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from napari_unetpp._types import slices
+from napari_unetpp.arrays import entropy_of_mean, mean_of_heads
 from napari_unetpp.inference._events import BlockDone
 from napari_unetpp.inference._lazy import read
 from napari_unetpp.inference._live import EDGES, Cut
@@ -132,7 +134,7 @@ class PlaceSearch:
         Label value of pixels that nobody has labelled.
     doubt : callable, optional
         Says how unsure a network is of each pixel (*S), from the probabilities of its
-        heads (H, K, *S); `entropy` by default.
+        heads (H, K, *S); the entropy of their mean by default.
     """
 
     def __init__(
@@ -145,7 +147,7 @@ class PlaceSearch:
         doubt: Doubt | None = None,
     ) -> None:
         self._searched, self._n, self._unlabelled = searched, n, unlabelled
-        self._doubt = doubt or entropy
+        self._doubt = doubt or partial(_unsure, searched[0].image.finds_objects)
         alignment = predictor.config.alignment()
         dims = len(alignment)
         self._edges = tuple(round_up(_EDGE[dims], a) for a in alignment)
@@ -239,17 +241,9 @@ def search_places(
     return places
 
 
-def entropy(heads: FloatArray) -> FloatArray:
-    """Return the entropy (*S) of the mean of the heads (H, K, *S), 0...1.
-
-    Both heads that disagree and heads that are all undecided raise it; 1 is even
-    chances of all classes.
-    """
-    mean = heads.mean(axis=0, dtype=np.float32)
-    if len(mean) == 1:
-        mean = np.concatenate([mean, 1 - mean])
-    nats = -(mean * np.log(np.maximum(mean, 1e-6))).sum(axis=0)
-    return np.asarray(nats / math.log(len(mean)), np.float32)
+def _unsure(objects: bool, heads: FloatArray) -> FloatArray:
+    """Return the entropy (*S) of the mean of the heads (H, K, *S)."""
+    return entropy_of_mean(mean_of_heads(heads), objects=objects)
 
 
 def _grid(

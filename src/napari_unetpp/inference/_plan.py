@@ -11,12 +11,22 @@ import numpy as np
 from napari_unetpp.arrays import canonical as make_canonical
 from napari_unetpp.errors import SettingsError
 from napari_unetpp.inference._device import free_memory, resolve_device
+from napari_unetpp.inference._first_look import first_look
 from napari_unetpp.inference._memory import MemoryModel, MemoryNeed
+from napari_unetpp.inference._precision import resolve_precision
 from napari_unetpp.inference._predictor import Predictor
 from napari_unetpp.inference._wanted import View, check_mask, wanted_box
 from napari_unetpp.io import image_range
-from napari_unetpp.nn import UNetPlusPlus
-from napari_unetpp.tiling import Focus, TileGrid, choose_core, halo_for, wanted_core
+from napari_unetpp.nn._adaptive import adaptive_lag
+from napari_unetpp.tiling import (
+    Focus,
+    TileGrid,
+    choose_core,
+    choose_strip,
+    halo_for,
+    round_up,
+    wanted_core,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,27 +37,13 @@ if TYPE_CHECKING:
     from napari_unetpp._types import Box, LazyArray
     from napari_unetpp.arrays import Canonical, Image, IntensityRange, Rescaling
     from napari_unetpp.config import ModelConfig, PredictionConfig
+    from napari_unetpp.inference._first_look import Preview
     from napari_unetpp.nn import Model
 
 _CPU_BUDGET = 3 * 2**29  # larger tiles save little, and the viewer needs memory too
+_STREAM_BUDGET = 16 * 2**30  # what lies beside a narrow strip is computed many times
 _GPU_BUDGET = 8 * 2**30
 _STEP = {2: 128, 3: 32}  # chunks of a store are to divide the cores
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """Head 1 alone, which answers quickly: the network down to level 1, its tiles.
-
-    Attributes
-    ----------
-    predictor : Predictor
-        Level 1 on the same device.
-    grid : TileGrid
-        The same cores with the small halo of level 1.
-    """
-
-    predictor: Predictor
-    grid: TileGrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +77,9 @@ class Plan:
         Those to predict.
     focus : Focus
         What is looked at, within the part.
+    streams : bool
+        Whether rows flow through the network from tile to tile of a strip, so that none
+        is computed twice; otherwise every tile is predicted on its own.
     mask : LazyArray, optional
         Where results are wanted: not 0, over the axes of `whole` or its spatial ones.
     memory : MemoryNeed
@@ -100,6 +99,7 @@ class Plan:
     grid: TileGrid
     tiles: Sequence[int]
     focus: Focus
+    streams: bool
     mask: LazyArray | None
     memory: MemoryNeed
     model: ModelConfig
@@ -224,6 +224,10 @@ def make_plan(
     halo = halo_for(model.network.receptive_field(predictor.level), alignment)
     view = View.of(wanted, shape, halo, alignment)
     part = view.cut(whole, rescaling)
+    streams = _may_stream(predictor, view)
+    if streams and predictor.adaptive is not None:  # decisions come late
+        late = round_up(adaptive_lag(predictor.config), alignment[0])
+        halo = (max(halo[0], late), *halo[1:])
     need = MemoryModel(
         predictor,
         part,
@@ -232,6 +236,7 @@ def make_plan(
         in_memory,
         label_bytes,
         rescaling,
+        streams,
     )
     smallest = TileGrid(view.shape, alignment, halo, alignment, part.loop_shape)
     grid = _grid(need, smallest, settings, core)
@@ -243,14 +248,15 @@ def make_plan(
         kept=view.kept,
         intensity=found,
         predictor=predictor,
-        preview=_preview(model, predictor, grid) if preview else None,
+        preview=first_look(model, predictor, grid) if preview else None,
         grid=grid,
         tiles=_tiles(grid, view.kept, pending),
         focus=_focus(first, view.kept, grid, preview=preview),
+        streams=streams,
         mask=mask,
         memory=need.need(grid),
         model=model.config,
-        settings=settings,
+        settings=settings.model_copy(update={"precision": predictor.precision}),
     )
 
 
@@ -263,7 +269,24 @@ def _as_read(image: Image, config: ModelConfig) -> Canonical:
 
 def _predictor(model: Model, settings: PredictionConfig) -> Predictor:
     device = resolve_device(settings.device)
-    return Predictor(model, device, settings.level, settings.mode, tta=settings.tta)
+    return Predictor(
+        model,
+        device,
+        settings.level,
+        settings.mode,
+        tta=settings.tta,
+        precision=resolve_precision(settings.precision, device, model.config.network),
+        adaptive=settings.adaptive,
+    )
+
+
+def _may_stream(predictor: Predictor, view: View) -> bool:
+    """Return whether rows may flow from tile to tile.
+
+    Not on a GPU, where tiles fill the card better, not where tiles are turned, and not
+    for a view, whose tiles are few.
+    """
+    return predictor.fused is not None and len(predictor.turns) == 1 and view.is_whole
 
 
 def _range(
@@ -287,8 +310,11 @@ def _grid(
     if settings.tile is not None:
         core = wanted_core(shape, alignment, settings.tile)
     else:
-        fits = _fits(need, smallest, settings.memory)
-        core = choose_core(shape, alignment, fits, _STEP[len(shape)])
+        fits, step = _fits(need, smallest, settings.memory), _STEP[len(shape)]
+        if need.streams:
+            core = choose_strip(shape, alignment, smallest.halo, fits, step)
+        else:
+            core = choose_core(shape, alignment, fits, step)
     grid = replace(smallest, core=core)
     if settings.memory is not None:
         _check_memory(need, grid, smallest, settings.memory)
@@ -302,7 +328,7 @@ def _fits(
     device = need.predictor.device
     # What the network takes is bounded by what is asked for, or by what is usual.
     asked_for = memory is not None and device.type == "cpu"
-    budget = math.inf if asked_for else _budget(device)
+    budget = math.inf if asked_for else _budget(device, streams=need.streams)
     total = math.inf if memory is None else memory
 
     def fits(core: tuple[int, ...]) -> bool:
@@ -336,15 +362,6 @@ def _megabytes(n_bytes: int) -> int:
     return -(-n_bytes // 10**6)
 
 
-def _preview(model: Model, predictor: Predictor, grid: TileGrid) -> Preview | None:
-    """Return the network down to level 1, if that is less than what runs anyway."""
-    if predictor.level == 1 or not isinstance(model.network, UNetPlusPlus):
-        return None
-    halo = halo_for(model.network.receptive_field(1), grid.alignment)
-    first = Predictor(model, predictor.device, 1, "fast")
-    return Preview(first, replace(grid, halo=halo))
-
-
 def _focus(
     first: Box | Focus | None, kept: Box, grid: TileGrid, *, preview: bool
 ) -> Focus:
@@ -366,7 +383,8 @@ def _tiles(
     return np.flatnonzero(pending)  # type: ignore[return-value]
 
 
-def _budget(device: torch.device) -> int:
-    """Return the memory that a batch of tiles may take, in bytes."""
+def _budget(device: torch.device, *, streams: bool) -> int:
+    """Return the memory that a batch of tiles, or a stream, may take, in bytes."""
     limit = _CPU_BUDGET if device.type == "cpu" else _GPU_BUDGET
+    limit = _STREAM_BUDGET if streams else limit
     return min(limit, free_memory(device) // 2)

@@ -151,9 +151,8 @@ def _brought_back(read: Prediction, whole: Canonical, grid: OwnGrid) -> Predicti
         read,
         heads=resized(read.heads, grid),
         mean=resized(read.mean, grid),
-        uncertainty=(
-            None if read.uncertainty is None else resized(read.uncertainty, grid)
-        ),
+        uncertainty=resized(read.uncertainty, grid),
+        depth=None,
         scale=scale,
         translate=read.translate[:n]
         + tuple(first + size * start for first, size, (start, _) in spatial),

@@ -6,58 +6,36 @@ here; a single tile that does not fit is for the caller to halve (`TileTooLargeE
 
 from __future__ import annotations
 
-import copy
 import math
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from torch import nn
 
 from napari_unetpp._types import slices
-from napari_unetpp.errors import UnetppError
+from napari_unetpp.errors import SettingsError, UnetppError
+from napari_unetpp.inference._gpu import MEMORY_FORMAT, TileNetwork, download, upload
+from napari_unetpp.inference._probability_stream import ProbabilityStream, stream_of
 from napari_unetpp.inference._turns import AS_IT_IS, turns_of
-from napari_unetpp.nn import UNetPlusPlus
+from napari_unetpp.nn import UNet, UNetPlusPlus
+from napari_unetpp.nn._adaptive import Wanted
+from napari_unetpp.nn._fused import FusedNetwork, supported
 from napari_unetpp.nn._losses import probabilities
-from napari_unetpp.tiling import round_up
+from napari_unetpp.nn._stream import stream_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from napari_unetpp._types import Box, FloatArray
     from napari_unetpp.config import Mode, NetworkConfig
-    from napari_unetpp.nn import Model
-
-_STEADY = 16  # output channels from which a convolution sums in a steady order
-_MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
+    from napari_unetpp.nn import Model, Network
 
 
 class TileTooLargeError(UnetppError, RuntimeError):
     """A single tile did not fit into the memory of the device."""
-
-
-class _SteadyHead(nn.Module):
-    """A head whose sums do not depend on the number of threads.
-
-    On CPUs a convolution to a few channels takes another kernel than one to many, and
-    rounds differently with one thread and with two; so channels of zeros are added.
-    """
-
-    def __init__(self, head: Any) -> None:
-        super().__init__()
-        self._n, n_in = head.weight.shape[:2]
-        self.conv = type(head)(n_in, round_up(self._n, _STEADY), kernel_size=1)
-        for wide, narrow in zip(self.conv.parameters(), head.parameters(), strict=True):
-            wide.data.zero_()
-            wide.data[: self._n] = narrow.data
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits (N, K, ...) of the features (N, F, ...)."""
-        wide: Tensor = self.conv(x)
-        return wide[:, : self._n].clone()
 
 
 class Predictor:
@@ -75,6 +53,10 @@ class Predictor:
         All heads down to `level`, or only the last.
     tta : bool
         Whether the answer is the mean over the flips and right-angle turns of a tile.
+    precision : {"float32", "bfloat16"}
+        Of weights and feature maps.
+    adaptive : float, optional
+        What another level may still change where it is left out; see `Gate`.
 
     Attributes
     ----------
@@ -82,18 +64,28 @@ class Predictor:
         The level in use.
     head_names : tuple of str
         Names of the heads that come out, ("head 1", ...).
+    head_weights : tuple of float
+        Shares of these heads in their mean.
     config : NetworkConfig
         That of the pruned network.
     n_bytes : int
         Size of its weights.
+    precision : str
+        As given.
     turns : tuple of Turn
         How tiles are turned; as they are, unless with `tta`.
+    fused : FusedNetwork, optional
+        The network where it runs on the CPU and is one of ours: then its rows can be
+        streamed.
 
     Raises
     ------
     SettingsError
         If the model has no such level.
     """
+
+    fused: FusedNetwork | None = None
+    precision: str = "float32"
 
     def __init__(
         self,
@@ -103,6 +95,8 @@ class Predictor:
         mode: Mode = "accurate",
         *,
         tta: bool = False,
+        precision: str = "float32",
+        adaptive: float | None = None,
     ) -> None:
         self.device = device
         self.level = model.network.check_level(level)
@@ -111,20 +105,34 @@ class Predictor:
             heads = range(self.level, self.level + 1)
         self.head_names = tuple(f"head {j}" for j in heads)
         self._temperatures = temperatures_of(model, heads)
-        network = model.network
-        if self.level < network.config.depth:
-            network = model.prune(self.level).network
+        self.head_weights: tuple[float, ...] = (1.0,)
+        if mode == "accurate":
+            self.head_weights = model.head_weights(self.level)
+        self.precision = precision
+        if adaptive is not None:
+            _check_adaptive(model.network, device, adaptive, tta=tta)
+        self._network: nn.Module | None = None
+        is_ours = type(model.network) in (UNet, UNetPlusPlus)  # with their forward
+        if device.type == "cpu" and is_ours and supported(model.network.config):
+            self.fused = FusedNetwork(
+                model.network,
+                heads=heads if adaptive is None else range(1, self.level + 1),
+                dtype=getattr(torch, precision),
+            )
+            self.config: NetworkConfig = self.fused.config
+            self.n_bytes = self.fused.n_bytes
         else:
-            network = copy.deepcopy(network)
-        self.config: NetworkConfig = network.config
+            network = model.network
+            if self.level < network.config.depth:
+                network = model.prune(self.level).network
+            self._network = on_device = TileNetwork(network, device, precision)
+            self.config, self.n_bytes = on_device.config, on_device.n_bytes
         self.turns = turns_of(self.config) if tta else (AS_IT_IS,)
-        self._format = _MEMORY_FORMAT[self.config.spatial_dims]
-        if device.type == "cpu" and isinstance(network, UNetPlusPlus):
-            for name, head in network.heads.items():
-                network.heads[name] = _SteadyHead(head)
-        network.eval().to(device=device, memory_format=self._format)  # type: ignore[call-overload]
-        self._network: torch.nn.Module | None = network
-        self.n_bytes = sum(p.numel() * p.element_size() for p in network.parameters())
+        self.adaptive = adaptive
+        self._how: tuple[float, ...] | Wanted = self._temperatures
+        if adaptive is not None:
+            every = temperatures_of(model, range(1, self.level + 1))
+            self._how = Wanted(tuple(heads), every, adaptive)
         self._largest_batch: int | None = None
         self._lock = threading.Lock()
 
@@ -166,10 +174,56 @@ class Predictor:
                 )
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def stream(
+        self, inner: tuple[int, ...], n_rows: int | None = None
+    ) -> ProbabilityStream:
+        """Return a pass over a region whose rows are pushed in one after the other.
+
+        Parameters
+        ----------
+        inner : tuple of int
+            Sizes of the region along all spatial axes but the first, in pixels;
+            multiples of ``config.alignment()[1:]``.
+        n_rows : int, optional
+            Rows of the region, where they are known before; a short region then takes
+            less memory.
+
+        Raises
+        ------
+        RuntimeError
+            If the predictor is closed, or on a GPU, where tiles are faster.
+        """
+        if self.fused is None:
+            raise RuntimeError("only a predictor on the CPU that is open has streams")
+        return ProbabilityStream(self.fused, inner, self._how, n_rows)
+
+    def tile_bytes(self, size: tuple[int, ...]) -> int:
+        """Return the memory that a tile takes at most in a forward pass, in bytes.
+
+        Parameters
+        ----------
+        size : tuple of int
+            Of the tile, in pixels.
+        """
+        turned = len(self.turns) > 1
+        if self.fused is None:
+            return math.ceil(math.prod(size) * bytes_per_pixel(self.config, tta=turned))
+        return max(self._streamed_bytes(turn.size(size)) for turn in self.turns)
+
+    def _streamed_bytes(self, size: tuple[int, ...]) -> int:
+        """Return the memory that a tile takes as a stream, with what comes out."""
+        network, config = cast("FusedNetwork", self.fused), self.config
+        turned = len(self.turns) > 1
+        dtype, heads, n_rows = network.dtype, network.heads, size[0]
+        maps = stream_bytes(config, size[1:], dtype, n_rows, heads, n_rows)
+        moved = (1 + 3 * turned) * len(network.heads) * config.out_channels
+        moved += (1 + turned) * config.in_channels
+        return maps + 4 * moved * math.prod(size)
+
     def close(self) -> None:
         """Take the network off the device and free the memory there."""
         with self._lock:
-            self._network = None
+            self._network = self.fused = None
             self._empty_cache()
 
     def _try(self, x: FloatArray, crop: Box | None) -> FloatArray | None:
@@ -184,13 +238,13 @@ class Predictor:
 
     @torch.inference_mode()
     def _forward(self, x: FloatArray, crop: Box | None) -> FloatArray:
-        if self._network is None:
+        if self._network is None and self.fused is None:
             raise RuntimeError("this predictor is closed; make a new one")
-        network, pixels = self._network, torch.from_numpy(x).to(self.device)
+        pixels = upload(x, self.device)
         size = tuple(x.shape[2:])
         crop = crop or tuple((0, n) for n in size)
         found = (
-            turn.back(self._heads(network, turn.there(pixels), turn.box(crop, size)))
+            turn.back(self._heads(turn.there(pixels), turn.box(crop, size)))
             for turn in self.turns
         )
         total = next(found)
@@ -198,14 +252,17 @@ class Predictor:
             total = total + more
         if len(self.turns) > 1:
             total = total / len(self.turns)
-        return total.contiguous().cpu().numpy()
+        return download(total)
 
-    def _heads(self, network: nn.Module, x: Tensor, part: Box) -> Tensor:
+    def _heads(self, x: Tensor, part: Box) -> Tensor:
         """Return the probabilities (N, H, K, *part) of pixels (N, C, *S)."""
-        logits = network(x.contiguous(memory_format=self._format))
+        if self.fused is not None:
+            return torch.stack([self._streamed(self.fused, each, part) for each in x])
+        layout = MEMORY_FORMAT[self.config.spatial_dims]
+        logits = cast("nn.Module", self._network)(x.contiguous(memory_format=layout))
         wanted = logits[-len(self.head_names) :]
         # Single exponentials round differently at the ends of vectors, whose places
-        # depend on tile and threads; double ones are the same once they are rounded.
+        # depend on the tile; double ones are the same once they are rounded.
         exact = torch.float64 if self.device.type == "cpu" else torch.float32
         cut = (head[(..., *slices(part))].to(exact) for head in wanted)
         return torch.stack(
@@ -216,11 +273,35 @@ class Predictor:
             dim=1,
         )
 
+    def _streamed(self, network: FusedNetwork, x: Tensor, part: Box) -> Tensor:
+        """Return the probabilities (H, K, *part) of a tile (C, *S)."""
+        stream = stream_of(network, tuple(x.shape[2:]), self._how, x.shape[1])
+        index: Any = (..., *slices(part))
+        return stream.push(x, last=True)[index]
+
     def _empty_cache(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         elif self.device.type == "mps":
             torch.mps.empty_cache()
+
+
+def _check_adaptive(
+    network: Network, device: torch.device, adaptive: float, *, tta: bool
+) -> None:
+    """Refuse to stop early where that cannot be."""
+    if not isinstance(network, UNetPlusPlus):
+        reason = "this model has one head only, so that no level answers first"
+    elif device.type != "cpu":
+        reason = f"on {device} whole tiles are computed at once"
+    elif tta:
+        reason = "with tta every turn of the image would stop elsewhere"
+    else:
+        return
+    raise SettingsError(
+        f"adaptive={adaptive}: {reason}; leave adaptive out, or use a UNet++ model on"
+        " the CPU without tta"
+    )
 
 
 def temperatures_of(model: Model, heads: Iterable[int]) -> tuple[float, ...]:

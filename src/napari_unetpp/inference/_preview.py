@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_unetpp.arrays import entropy_of_mean, mean_of_heads
 from napari_unetpp.inference._live import EDGES, Cut
-from napari_unetpp.io._store import spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,6 +209,8 @@ class Previewer:
         start = self._clock()
         heads = predictor.heads(pixels, tile.crop)
         self._seconds_a_pixel = (self._clock() - start) / math.prod(pixels.shape[1:])
+        mean = mean_of_heads(heads, predictor.head_weights)
+        unsure = entropy_of_mean(mean, objects=images[seen.image].finds_objects)
         return PreviewTile(
             run_id=self._run_id,
             image=seen.image,
@@ -216,8 +218,8 @@ class Previewer:
             loop=seen.loop,
             pass_number=current.number,
             box=(*((at, at + 1) for at in tile.loop), *tile.core),
-            mean=heads.mean(axis=0, dtype=np.float32).astype(np.float16),
-            uncertainty=spread(heads).astype(np.float16),
+            mean=mean.astype(np.float16),
+            uncertainty=unsure.astype(np.float16),
             step=step,
             done=not current.tiles,
         )

@@ -6,7 +6,8 @@ whole, the way they are stored, so that no tile sees pixels there that another d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,16 @@ from napari_unetpp.io._retry import read_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
 
     import numpy.typing as npt
 
     from napari_unetpp._types import Box, FloatArray
     from napari_unetpp.inference._plan import Plan
     from napari_unetpp.tiling import Tile
+
+MOST_KEPT = 2**26
+"""Bytes of pixels that are kept because they were decoded with others."""
 
 Bad = tuple["Box", str]
 """Where pixels cannot be read, and why."""
@@ -43,17 +48,53 @@ class LoadedTile:
         Normalised; ``None`` if the mask has no pixel in the core.
     inside : ndarray of bool, (*core), or None
         Where the mask is; ``None`` if that is everywhere.
-    constant : bytes or None
-        The values of the channels, if each has one value only.
+    even : int
+        The last so many rows have one value only in every channel (rows go along the
+        first spatial axis).
+    value : bytes
+        These values.
     bad : tuple of (Box, str)
         What could not be read, by the axes of the whole image without channels.
+    continues : bool
+        Whether `pixels` are only the last rows of the tile, those that the tile above,
+        which was loaded before, does not have.
     """
 
     tile: Tile
     pixels: FloatArray | None
     inside: npt.NDArray[np.bool_] | None = None
-    constant: bytes | None = None
+    even: int = 0
+    value: bytes = b""
     bad: tuple[Bad, ...] = ()
+    continues: bool = False
+
+    @property
+    def constant(self) -> bytes | None:
+        """The values of the channels, if each has one value only."""
+        whole = self.pixels is not None and self.even == self.pixels.shape[1]
+        return self.value if whole and not self.continues else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """A tile that is wanted, or not: what is known of it before it is read.
+
+    Attributes
+    ----------
+    tile : Tile
+        Where it lies.
+    inside : Future of ndarray of bool, (*core), or None
+        Where the mask is; ``None`` if there is none.
+    """
+
+    tile: Tile
+    inside: Future[npt.NDArray[np.bool_] | None] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the mask has no pixel in the core; waits until that is known."""
+        found = None if self.inside is None else self.inside.result()
+        return found is not None and not found.any()
 
 
 class TileReader:
@@ -70,6 +111,7 @@ class TileReader:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._bad: dict[Box, str] = {}
+        self._kept: tuple[Box, npt.NDArray[Any]] | None = None
 
     def load(self, tiles: Sequence[Tile]) -> list[LoadedTile]:
         """Read tiles, as far as the mask has pixels in them.
@@ -79,7 +121,30 @@ class TileReader:
         ImageError
             If pixels cannot be read, or are not finite and must be.
         """
-        return [self._load(tile) for tile in tiles]
+        return [self._load(tile, self.inside(tile)) for tile in tiles]
+
+    def load_below(self, wanted: Wanted, above: Wanted | None) -> list[LoadedTile]:
+        """Read a tile of a strip, without what the tile above has already.
+
+        Parameters
+        ----------
+        wanted : Wanted
+            The tile.
+        above : Wanted, optional
+            The tile above, if that is the last one that was asked for.
+
+        Raises
+        ------
+        ImageError
+            As `load` does.
+        """
+        tile = wanted.tile
+        inside = None if wanted.inside is None else wanted.inside.result()
+        if above is None or wanted.is_empty or above.is_empty:
+            return [self._load(tile, inside)]
+        own = (above.tile.outer[0][1], tile.outer[0][1])
+        rows = replace(tile, outer=(own, *tile.outer[1:]))
+        return [replace(self._load(rows, inside), tile=tile, continues=True)]
 
     def pixels(self, tile: Tile) -> FloatArray:
         """Return the normalised pixels (C, *outer) of a tile.
@@ -88,23 +153,26 @@ class TileReader:
         """
         return self._prepared(tile, self._raw(tile)[0])
 
-    def _load(self, tile: Tile) -> LoadedTile:
-        inside = self._inside(tile)
+    def _load(self, tile: Tile, inside: npt.NDArray[np.bool_] | None) -> LoadedTile:
         if inside is not None and not inside.any():
             return LoadedTile(tile, None)
-        found, bad = self._raw(tile)  # (C, *S)
-        first = found[(slice(None), *(slice(1),) * len(tile.outer))]  # (C, 1, ...)
-        constant = first.tobytes() if _is_constant(found, first) else None
-        if constant is None:
-            pixels = self._prepared(tile, found)
-        else:
-            shape = tuple(stop - start for start, stop in tile.outer)
-            pixels = np.broadcast_to(self._normalised(first), (len(first), *shape))
         if inside is not None and inside.all():
             inside = None
-        return LoadedTile(tile, pixels, inside, constant, bad)
+        shape = tuple(stop - start for start, stop in tile.outer)
+        if not shape[0]:  # the tile above has all rows up to the end
+            none = np.empty((self._plan.whole.n_channels, *shape), np.float32)
+            return LoadedTile(tile, none, inside)
+        found, bad = self._raw(tile)  # (C, *S)
+        first = found[(slice(None), *(slice(1),) * len(shape))]  # (C, 1, ...)
+        if _is_constant(found, first):
+            value = self._normalised(first)
+            pixels = np.broadcast_to(value, (len(value), *shape))
+        else:
+            pixels = self._prepared(tile, found)
+        even, what = _even_rows(pixels)
+        return LoadedTile(tile, pixels, inside, even, what, bad)
 
-    def _inside(self, tile: Tile) -> npt.NDArray[np.bool_] | None:
+    def inside(self, tile: Tile) -> npt.NDArray[np.bool_] | None:
         """Return where the mask is in the core of a tile; ``None`` without a mask."""
         mask = self._plan.mask
         if mask is None:
@@ -130,6 +198,8 @@ class TileReader:
             (0, stop - start - size)
             for (start, stop), size in zip(tile.outer, pixels.shape[1:], strict=True)
         ]
+        if not any(n for _, n in missing):
+            return pixels  # padding by nothing would copy all of it
         return np.pad(pixels, [(0, 0), *missing], mode="edge")
 
     def _within(self, tile: Tile) -> Box:
@@ -165,6 +235,8 @@ class TileReader:
         bad: list[Bad] = []
         if plan.settings.skip_bad and hasattr(plan.whole.data, "chunks"):
             found, bad = self._read_pieces(box)
+        elif plan.streams and plan.rescaling is None:
+            found = self._read_on(box)
         else:
             found = self._read(box)
         told = tuple((piece[:n] + piece[n + 1 :], why) for piece, why in bad)
@@ -174,6 +246,40 @@ class TileReader:
         """Return a part of the whole image, all its axes kept."""
         whole = self._plan.whole
         return read_again(lambda: read(whole.cut(box), ()), whole.image.name)
+
+    def _read_on(self, box: Box) -> npt.NDArray[Any]:
+        """Return a part of the whole image, and keep what is decoded below it.
+
+        Tiles end where the pieces of a file do not; the tile below begins with the
+        rest. Another thread that reads meanwhile finds nothing, and reads it anew.
+        """
+        axis, kept = len(self._plan.whole.loop_axes) + 1, self._kept
+        begin, stop = box[axis]
+        parts, lead = [], (slice(None),) * axis
+        if kept is not None and kept[0] == _with(box, axis, (begin, kept[0][axis][1])):
+            begin = min(kept[0][axis][1], stop)
+            n = begin - box[axis][0]
+            parts.append(kept[1][(*lead, slice(n))])
+            left = _with(box, axis, (begin, kept[0][axis][1]))
+            self._kept = left, kept[1][(*lead, slice(n, None))]
+        if begin < stop:
+            end = self._end_of_piece(axis, box)
+            found = self._read(_with(box, axis, (begin, end)))
+            parts.append(found[(*lead, slice(stop - begin))])
+            below = found[(*lead, slice(stop - begin, None))].copy()
+            self._kept = _with(box, axis, (stop, end)), below
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+
+    def _end_of_piece(self, axis: int, box: Box) -> int:
+        """Return where the pieces of the last row end, if that is not too far."""
+        data, stop = self._plan.whole.data, box[axis][1]
+        chunks = getattr(data, "chunks", None)
+        if chunks is None:
+            return stop
+        end = _pieces(chunks[axis], stop - 1, stop)[0][1]
+        below = _with(box, axis, (stop, end))
+        n_bytes = math.prod(b - a for a, b in below) * data.dtype.itemsize
+        return end if n_bytes <= MOST_KEPT else stop
 
     def _read_pieces(self, box: Box) -> tuple[npt.NDArray[Any], list[Bad]]:
         """Return a part of the whole image, dark where a piece cannot be read.
@@ -223,11 +329,29 @@ def _is_constant(found: npt.NDArray[Any], first: npt.NDArray[Any]) -> bool:
     return bool((few == first).all() and (found == first).all())
 
 
+def _even_rows(pixels: FloatArray) -> tuple[int, bytes]:
+    """Return how many of the last rows (C, rows, ...) are alike, and their values."""
+    around = (slice(None), slice(-1, None), *(slice(1),) * (pixels.ndim - 2))
+    last = pixels[around]  # (C, 1, ...)
+    if pixels.strides[1:] == (0,) * (pixels.ndim - 1):
+        return pixels.shape[1], last.tobytes()
+    if not (pixels[:, -1:] == last).all():
+        return 0, last.tobytes()
+    axes = (0, *range(2, pixels.ndim))
+    uneven = np.flatnonzero((pixels != last).any(axis=axes))
+    return pixels.shape[1] - 1 - int(uneven.max(initial=-1)), last.tobytes()
+
+
 def _pieces(chunks: Sequence[int], start: int, stop: int) -> list[tuple[int, int]]:
     """Return the intervals of the chunks that meet an interval."""
     ends = np.cumsum(chunks).tolist()
     begins = [0, *ends[:-1]]
     return [(a, b) for a, b in zip(begins, ends, strict=True) if a < stop and b > start]
+
+
+def _with(box: Box, axis: int, span: tuple[int, int]) -> Box:
+    """Return `box` with another interval along one axis."""
+    return (*box[:axis], span, *box[axis + 1 :])
 
 
 def _shifted(box: Box, origin: Box) -> Box:

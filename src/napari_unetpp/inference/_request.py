@@ -11,7 +11,9 @@ from napari_unetpp._amounts import AUTO
 from napari_unetpp.arrays import canonical
 from napari_unetpp.config import OutputKind
 from napari_unetpp.errors import ImageError, SettingsError
+from napari_unetpp.inference._device import resolve_device
 from napari_unetpp.inference._object_size import check_diameter, given_size
+from napari_unetpp.inference._precision import resolve_precision
 from napari_unetpp.io import as_image, output_paths
 
 if TYPE_CHECKING:
@@ -87,6 +89,13 @@ class JobRequest:
         return self.model.network.check_level(self.settings.level)
 
     @property
+    def precision(self) -> str:
+        """In which precision the network runs on this machine."""
+        device, network = self.settings.device, self.model.config.network
+        wanted = self.settings.precision
+        return resolve_precision(wanted, resolve_device(device), network)
+
+    @property
     def image_path(self) -> Path:
         """The path of the image.
 
@@ -146,19 +155,7 @@ def result_kinds(
         raise SettingsError(
             f"{', '.join(unknown)}: no such result; choose of {', '.join(ALL_KINDS)}"
         )
-    level = model.network.check_level(settings.level)
-    several = min(level, model.config.network.n_heads)
-    has_spread = settings.mode == "accurate" and several > 1
-    if wanted and "uncertainty" in wanted and not has_spread:
-        raise SettingsError(
-            "uncertainty: it is the spread between heads, and only one is computed; use"
-            " the accurate mode, and a level and model of several heads"
-        )
-    return tuple(
-        kind
-        for kind in ALL_KINDS
-        if kind in (wanted or ALL_KINDS) and (has_spread or kind != "uncertainty")
-    )
+    return tuple(kind for kind in ALL_KINDS if kind in (wanted or ALL_KINDS))
 
 
 def as_read(image: Image, model: Model) -> Canonical:

@@ -30,9 +30,10 @@ class Prediction:
         Probability of each of K classes by each head; only their mean (H = 1) if the
         heads were not kept.
     mean : dask.array.Array of float32, (K, *axes)
-        Mean over the heads that were computed: what labels are made from.
-    uncertainty : dask.array.Array of float32, (*axes), or None
-        Spread between heads, 0...0.5; ``None`` with one head.
+        Mean over the heads that were computed, by the shares that the model gives
+        them: what labels are made from.
+    uncertainty : dask.array.Array of float32, (*axes)
+        Entropy of `mean`, 0...1 (of objects: of foreground against background).
     head_names, class_names : tuple of str
         Names of the H heads and K classes.
     axes : str
@@ -52,11 +53,14 @@ class Prediction:
     read_on : NetworkGrid, optional
         The prediction on the grid on which the network has read the image, where that
         is not the image's own: the arrays above are interpolated from it.
+    depth : ndarray or dask.array.Array of uint8, (*axes), optional
+        Deepest level computed for each pixel; only of a run that stops early
+        (`adaptive`), not of a view. Where the image is rescaled, `read_on` has it.
     """
 
     heads: da.Array
     mean: da.Array
-    uncertainty: da.Array | None
+    uncertainty: da.Array
     head_names: tuple[str, ...]
     class_names: tuple[str, ...]
     axes: str
@@ -67,6 +71,7 @@ class Prediction:
     model_name: str
     size: ObjectSize | None = None
     read_on: NetworkGrid | None = None
+    depth: npt.NDArray[np.uint8] | da.Array | None = None
 
     def __repr__(self) -> str:
         sizes = " x ".join(map(str, self.shape))

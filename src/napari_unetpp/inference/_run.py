@@ -8,6 +8,10 @@ The device works in the thread that iterates. Memory is bounded because nothing 
 before its turn comes near. Closing the generator stops the run within one batch and
 waits for the threads; an error in a thread comes out of the generator.
 
+Where the network can take rows one after another, the tiles of a strip are one stream:
+each goes on where the one above it ended, so that no row is read or computed twice. The
+rest is the same: a tile is written, told of and marked as soon as its own rows are out.
+
 Two kinds of tiles cost next to nothing: those in which the mask has no pixel, and those
 whose pixels are all the same. The network answers such a tile as it answered the last
 one of the same values, edges and crop, so its answer is taken again, exactly.
@@ -19,14 +23,17 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_unetpp.errors import ImageError
+from napari_unetpp.inference._encoded import joined, placed
 from napari_unetpp.inference._events import BadPixels, MemoryLow, TileDone
-from napari_unetpp.inference._memory import BEHIND, KEPT, READERS
+from napari_unetpp.inference._memory import BEHIND, KEPT, READERS, UNCODED
 from napari_unetpp.inference._read_ahead import ReadAhead
+from napari_unetpp.inference._stream_device import StreamDevice
 from napari_unetpp.inference._tile_device import TileDevice
 
 if TYPE_CHECKING:
@@ -37,6 +44,9 @@ if TYPE_CHECKING:
     from napari_unetpp.inference._plan import Plan
     from napari_unetpp.inference._reading import LoadedTile
     from napari_unetpp.tiling import Tile
+
+Answer = tuple["Future[EncodedTile] | None", bool]
+"""What is written of a tile, if anything, and whether the network had nothing to do."""
 
 _PATIENCE = 0.02  # share of a batch's time that a write is waited for, to show it soon
 
@@ -95,8 +105,12 @@ class _Run:
 
     def __init__(self, plan: Plan, sink: Sink, run_id: str) -> None:
         self._plan, self._sink, self._run_id = plan, sink, run_id
-        self._device = TileDevice(plan.predictor, plan.grid)
-        self._quick = self._device
+        self._device: TileDevice | StreamDevice
+        if plan.streams:
+            self._device = StreamDevice(plan.predictor, plan.grid)
+        else:
+            self._device = TileDevice(plan.predictor, plan.grid)
+        self._quick: TileDevice | None = None
         if plan.preview is not None:
             self._quick = TileDevice(plan.preview.predictor, plan.preview.grid)
         self._readers = ThreadPoolExecutor(READERS, "unetpp-read")
@@ -116,13 +130,18 @@ class _Run:
                 raise
             start = time.monotonic()
             yield from self._unreadable(loaded)
-            device = self._quick if batch.preview else self._device
+            device = self._device
+            if batch.preview and self._quick is not None:
+                device = self._quick
             largest = device.too_large
             encoded = self._answers(device, loaded, preview=batch.preview)
             if device.too_large != largest:
                 yield MemoryLow(self._run_id, device.too_large)
             for one, (answer, skipped) in zip(loaded, encoded, strict=True):
-                record = self._writer.submit(_write, self._sink, one.tile, answer)
+                whole = self._plan.grid[one.tile.index]
+                record = self._writer.submit(
+                    _write, self._sink, whole, answer, one.tile.core
+                )
                 done = _Writing(one.tile, record, batch.preview, skipped)
                 self._written.append(done)
             patience = _PATIENCE * (time.monotonic() - start)
@@ -136,9 +155,15 @@ class _Run:
         self._writer.shutdown(cancel_futures=True)
 
     def _answers(
-        self, device: TileDevice, loaded: list[LoadedTile], *, preview: bool
-    ) -> list[tuple[Future[EncodedTile] | None, bool]]:
+        self,
+        device: TileDevice | StreamDevice,
+        loaded: list[LoadedTile],
+        *,
+        preview: bool,
+    ) -> list[Answer]:
         """Return what is to be written of each tile, and whether it was for nothing."""
+        if isinstance(device, StreamDevice):
+            return [self._streamed(device, one) for one in loaded]
         keys = [_key(one, preview=preview) for one in loaded]
         found = [self._known.get(key) for key in keys]
         new = [
@@ -148,7 +173,7 @@ class _Run:
         ]
         crop = loaded[0].tile.crop  # tiles of a batch have one
         heads = iter(device.predict(np.stack(new), crop) if new else ())
-        answers: list[tuple[Future[EncodedTile] | None, bool]] = []
+        answers: list[Answer] = []
         for one, key, known in zip(loaded, keys, found, strict=True):
             if known is not None or one.pixels is None:
                 answers.append((known, True))
@@ -159,6 +184,27 @@ class _Run:
             self._known.keep(key, encoded)
             answers.append((encoded, False))
         return answers
+
+    def _streamed(self, device: StreamDevice, one: LoadedTile) -> Answer:
+        """Return what is to be written of the next tile of a stream."""
+        key = device.key(one)
+        known = self._known.get(key)
+        if one.pixels is None:
+            return None, True
+        if known is not None:
+            device.pass_over(one)
+            return known, True
+        parts: list[Future[EncodedTile]] = []
+        for rows in device.predict(one):
+            place = slice(rows.first, rows.stop)
+            inside = None if one.inside is None else one.inside[place]
+            encode = partial(self._sink.encode, depths=rows.depths)
+            parts.append(self._writer.submit(encode, rows.heads, inside))
+            wait(parts[: -UNCODED - 1])
+        n_axes = len(one.tile.core)
+        encoded = self._writer.submit(_joined, parts, n_axes)
+        self._known.keep(key, encoded)
+        return encoded, False
 
     def _done(self, n_waiting: int) -> Iterator[TileDone]:
         """Yield the tiles that are written; wait until at most `n_waiting` are not."""
@@ -179,13 +225,14 @@ class _Run:
                 record=record,
                 preview=done.preview,
                 skipped=done.skipped,
-                network_seconds=self._network_seconds,
+                network_seconds=sum(device.seconds for device in self._devices),
+                network_pixels=sum(device.n_pixels for device in self._devices),
+                network_share=self._device.share,
             )
 
     @property
-    def _network_seconds(self) -> float:
-        quick = 0.0 if self._quick is self._device else self._quick.seconds
-        return self._device.seconds + quick
+    def _devices(self) -> list[TileDevice | StreamDevice]:
+        return [self._device, *([] if self._quick is None else [self._quick])]
 
     def _unreadable(self, loaded: list[LoadedTile]) -> Iterator[BadPixels]:
         """Yield the pieces that could not be read and have not been told of."""
@@ -226,11 +273,21 @@ def _key(one: LoadedTile, *, preview: bool) -> Hashable:
     return one.constant, edges, one.tile.crop, core, preview
 
 
-def _write(sink: Sink, tile: Tile, encoded: Future[EncodedTile] | None) -> bytes:
-    """Write a tile and return its record; the answer is there when its turn comes."""
+def _joined(parts: list[Future[EncodedTile]], n_axes: int) -> EncodedTile:
+    """Return a tile of its parts, which are there when its turn comes."""
+    return joined([part.result() for part in parts], n_axes)
+
+
+def _write(
+    sink: Sink, tile: Tile, encoded: Future[EncodedTile] | None, known: Box
+) -> bytes:
+    """Write a tile and return its record; the answer is there when its turn comes.
+
+    Of a preview only a part of the core may be known.
+    """
     if encoded is None:
         sink.skip(tile)
         return b""
-    answer = encoded.result()
+    answer = placed(encoded.result(), known, tile.core)
     sink.write(tile, answer)
     return answer.record

@@ -15,7 +15,9 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from napari_unetpp.inference._encoded import EncodedTile
+from napari_unetpp._types import slices
+from napari_unetpp.arrays import mean_of_heads
+from napari_unetpp.inference._encoded import EncodedTile, told_depths
 from napari_unetpp.io._disk import disk_errors
 from napari_unetpp.io._store import PredictionStore
 
@@ -50,8 +52,12 @@ class Stores:
     folder : Path, optional
         Folder that takes the stores; without it they are in memory if they are small
         and in the system's temporary folder if not.
+    head_weights : tuple of float
+        Shares of the heads in their mean; equal by default.
     background : int, optional
         The class of what lies outside a mask; without one no class has it.
+    depths : bool
+        Whether the deepest levels computed are kept.
 
     Raises
     ------
@@ -68,7 +74,9 @@ class Stores:
         *,
         keep_heads: bool,
         folder: Path | None,
+        head_weights: tuple[float, ...] = (),
         background: int | None = None,
+        depths: bool = False,
     ) -> None:
         several = len(head_names) > 1
         mean_name = ("mean",) if several else head_names
@@ -84,8 +92,14 @@ class Stores:
                 shape, core, head_names, class_names, on_disk, folder
             )
 
+        self._folder = folder
+        self.depths: Any = None
+        if depths:
+            chunks = (*(1,) * (len(shape) - len(core)), *core)
+            self.depths = new_labels(shape, np.uint8, chunks, folder)
         self._n_heads, self._n_classes = len(head_names), len(class_names)
         self._background = background
+        self._head_weights = head_weights
 
     def encode(
         self,
@@ -93,19 +107,22 @@ class Stores:
         inside: npt.NDArray[np.bool_] | None = None,
         *,
         preview: bool = False,
+        depths: npt.NDArray[np.uint8] | None = None,
     ) -> EncodedTile:
         """Return what is kept of (H, K, *core), what the heads say about a core."""
         if inside is not None:
             nothing = self._nothing(probabilities.shape[2:])
             probabilities = np.where(inside, probabilities, nothing)
-        mean = probabilities.mean(axis=0, keepdims=True, dtype=np.float32)
-        values = {"mean": self.mean.encode(mean)}
+        mean = mean_of_heads(probabilities, self._head_weights)
+        values = {"mean": self.mean.encode(mean[None])}
         if self.heads is not self.mean:
             heads = self.heads.encode(probabilities)
             if preview:  # the other heads are not known yet
                 missing = np.zeros((self._n_heads - 1, *heads.shape[1:]), heads.dtype)
                 heads = np.concatenate([heads, missing])
             values["heads"] = heads
+        if self.depths is not None:
+            values["depth"] = told_depths(depths, probabilities.shape[2:], inside)
         return EncodedTile(values)
 
     def write(self, tile: Tile, encoded: EncodedTile) -> None:
@@ -113,6 +130,9 @@ class Stores:
         self.mean.write(tile, encoded.values["mean"])
         if self.heads is not self.mean:
             self.heads.write(tile, encoded.values["heads"])
+        if self.depths is not None:
+            with disk_errors(scratch_parent(self._folder)):
+                self.depths[(*tile.loop, *slices(tile.core))] = encoded.values["depth"]
 
     def skip(self, tile: Tile) -> None:
         """Note that there is nothing in the core of `tile`."""

@@ -116,7 +116,7 @@ class Session:
     def predict(self, tiles: Sequence[int]) -> list[TileDone | MemoryLow | BadPixels]:
         """Predict some tiles and write them; return what happened."""
         plan = self._plan
-        sink = JobSink(self._store, plan.model)
+        sink = JobSink(self._store, plan.model, plan.predictor.head_weights)
         return list(predict_tiles(replace(plan, tiles=tiles), sink, ""))
 
     def blocks(self, stage: str, indices: Sequence[int]) -> list[tuple[int, bytes]]:

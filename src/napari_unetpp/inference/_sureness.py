@@ -81,7 +81,6 @@ def sureness_of(prediction: Prediction, compared: Compared) -> Sureness:
         Its labels beside the truth, over the same axes.
     """
     n_heads = len(prediction.head_names)
-    several = prediction.uncertainty is not None
     spread, entropy = np.zeros((2, 2, N_STEPS), np.int64)
     confidence = np.zeros((1 + n_heads, 2, N_STEPS), np.int64)
     objects = compared.truth.meaning.task == "instances"
@@ -92,15 +91,13 @@ def sureness_of(prediction: Prediction, compared: Compared) -> Sureness:
             true, found = np.sign(true), np.sign(found)
         truth, wrong = true[counted], (true != found)[counted]
         mean = read(prediction.mean, (slice(None), *place))[:, counted]
-        entropy += count_errors(_entropy(mean), wrong)
-        if prediction.uncertainty is not None:
-            here = read(prediction.uncertainty, place)[counted]
-            spread += count_errors(here / _LARGEST_SPREAD, wrong)
+        entropy += count_errors(read(prediction.uncertainty, place)[counted], wrong)
         confidence[0] += _by_confidence(mean, truth, objects=objects)
-        for k in range(n_heads):
-            head = read(prediction.heads, (k, slice(None), *place))[:, counted]
+        heads = read(prediction.heads, (slice(None), slice(None), *place))[..., counted]
+        spread += count_errors(_spread(heads) / _LARGEST_SPREAD, wrong)
+        for k, head in enumerate(heads):
             confidence[1 + k] += _by_confidence(head, truth, objects=objects)
-    return Sureness(spread if several else None, entropy, confidence)
+    return Sureness(spread if n_heads > 1 else None, entropy, confidence)
 
 
 def told(every: Sequence[Sureness], heads: Sequence[str]) -> dict[str, Any]:
@@ -159,14 +156,16 @@ def _slabs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
         yield tuple(place)
 
 
-def _entropy(probability: FloatArray) -> npt.NDArray[np.float64]:
-    """Return the entropy of the classes (K, n) as part of its largest value."""
-    p = probability.astype(np.float64)
-    if len(p) == 1:
-        p = np.concatenate([1 - p, p])
-    p = p.clip(1e-12, 1)
-    entropy: npt.NDArray[np.float64] = -(p * np.log(p)).sum(axis=0) / math.log(len(p))
-    return entropy.clip(0, 1)
+def _spread(heads: FloatArray) -> FloatArray:
+    """Return how far heads (H, K, n) are apart, 0...0.5.
+
+    It is sqrt(sum over classes of the variance over heads / 2): 0 where all heads agree;
+    for two classes the standard deviation of either.
+    """
+    variance = heads.var(axis=0, dtype=np.float32)  # (K, n)
+    # One class stands for two, itself and what it is not, of the same variance.
+    share = 1.0 if len(variance) == 1 else 0.5
+    return np.asarray(np.sqrt(share * variance.sum(axis=0)), np.float32)
 
 
 def _by_confidence(

@@ -34,11 +34,17 @@ class TileDevice:
         Edges of the smallest tile, halo included, that did not fit; empty so far.
     seconds : float
         Time that the network has taken.
+    share : float
+        1: tiles are computed as a whole.
+    n_pixels : int
+        Pixels that have gone through it.
     """
 
     def __init__(self, predictor: Predictor, grid: TileGrid) -> None:
         self.too_large: tuple[int, ...] = ()
         self.seconds = 0.0
+        self.n_pixels = 0
+        self.share = 1.0
         self._predictor = predictor
         self._grid = grid
 
@@ -57,10 +63,12 @@ class TileDevice:
         if self.too_large and math.prod(shape) >= math.prod(self.too_large):
             return None
         try:
-            return self._predictor.predict_batch(batch, crop)
+            heads = self._predictor.predict_batch(batch, crop)
         except TileTooLargeError:
             self.too_large = shape
-        return None
+            return None
+        self.n_pixels += len(batch) * math.prod(shape)
+        return heads
 
     def _part(self, x: FloatArray, crop: Box) -> FloatArray:
         """Return the probabilities (H, K, *crop) of a tile (C, *outer)."""

@@ -48,6 +48,10 @@ class Turn:
         x = x.flip(self.flip) if self.flip else x
         return x.transpose(-2, -1) if self.swap else x
 
+    def size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the size of an image once it is turned."""
+        return (*size[:-2], size[-1], size[-2]) if self.swap else size
+
     def box(self, box: Box, size: tuple[int, ...]) -> Box:
         """Return where a part of an image lies when the image is turned.
 

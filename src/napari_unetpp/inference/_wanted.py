@@ -124,6 +124,14 @@ class View:
         """Size along the spatial axes."""
         return tuple(stop - start for start, stop in self.outer[self.n_loops :])
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is read is wanted."""
+        return all(
+            stop - start == end - first
+            for (start, stop), (first, end) in zip(self.kept, self.outer, strict=True)
+        )
+
     def cut(self, whole: Canonical, rescaling: Rescaling | None) -> Canonical:
         """Return what is read of the image, on its own grid."""
         loops, spatial = self.outer[: self.n_loops], self.outer[self.n_loops :]

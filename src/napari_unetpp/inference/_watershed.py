@@ -23,6 +23,8 @@ ahead of all others, under the label `UNSURE`; the pixels it does not reach are 
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +32,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -42,15 +44,18 @@ UNSURE = -1
 """Label of pixels whose object may lie beyond the window."""
 
 
-def grow(
-    elevation: Bytes, mask: Mask, seeds: Ids, cut: Sequence[tuple[bool, bool]]
-) -> Ids:
-    """Flood `mask` from `seeds`, low elevation first.
+_MOST_AT_ONCE = 2**18
+"""Pixels of small windows that are flooded in one go."""
 
-    Parameters
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A part of an image that is to be flooded.
+
+    Attributes
     ----------
     elevation : ndarray of uint8
-        Height of the pixels of the window.
+        Height of the pixels.
     mask : ndarray of bool
         Pixels to be labelled.
     seeds : ndarray of int32
@@ -58,26 +63,120 @@ def grow(
     cut : sequence of (bool, bool)
         For each axis, whether the image goes on before and after the window; empty if
         all of it is to be answered from the window.
+    """
+
+    elevation: Bytes
+    mask: Mask
+    seeds: Ids
+    cut: Sequence[tuple[bool, bool]] = ()
+
+
+def grow(windows: Sequence[Window]) -> list[Ids]:
+    """Flood the mask of each window from its seeds, low elevation first.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        Each is flooded on its own; many small ones cost little more than a large one.
 
     Returns
     -------
-    ndarray of int32
-        Ids; 0 outside `mask` and where no seed reaches, `UNSURE` where the answer may
+    list of ndarray of int32
+        Ids; 0 outside the mask and where no seed reaches, `UNSURE` where the answer may
         lie beyond the window.
     """
-    empty = mask & (seeds == 0)
-    labels = np.where(mask, seeds, 0).astype(np.int32)
-    if not empty.any():
-        return labels
+    prepared = [_prepared(window) for window in windows]
+    found = [labels for labels, _ in prepared]
+    for batch in _batches([window.mask.shape for window in windows]):
+        edges = [windows[k].mask.shape for k in batch]
+        sheet = _Sheet.of(edges)
+        for k, place in zip(batch, sheet.places, strict=True):
+            sheet.elevation[place] = windows[k].elevation
+            sheet.labels[place], sheet.distance[place] = prepared[k]
+            sheet.open[place] = windows[k].mask & (prepared[k][0] == 0)
+        flooded = sheet.flooded()
+        for k, place in zip(batch, sheet.places, strict=True):
+            found[k] = flooded[place]
+    return found
+
+
+def _prepared(window: Window) -> tuple[Ids, Ids]:
+    """Return labels before the flood, with what is unsure, and distances to seeds."""
+    labels = np.where(window.mask, window.seeds, 0).astype(np.int32, copy=False)
     distance = _distance(labels)
-    unknown = empty & _unknown(distance, cut)
-    labels[unknown] = UNSURE
-    open_to_all = empty & ~unknown
-    # Only seed pixels beside an empty one can flood: the queue stays short.
-    front = (labels != 0) & ndimage.binary_dilation(open_to_all)
-    height = _height(elevation, distance, labels)
-    flooded = watershed(height, labels * front, mask=front | open_to_all)
-    return np.where(open_to_all, flooded, labels)
+    if any(map(any, window.cut)):
+        labels[_unknown(distance, window.cut) & window.mask & (labels == 0)] = UNSURE
+    return labels, distance
+
+
+def _batches(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
+    """Yield which windows go on one sheet: those of like widths."""
+    batch: list[int] = []
+    n_pixels = 0
+    for k in sorted(range(len(shapes)), key=lambda k: shapes[k][1:]):
+        n = math.prod(shapes[k])
+        if batch and n_pixels + n > _MOST_AT_ONCE:
+            yield batch
+            batch, n_pixels = [], 0
+        batch.append(k)
+        n_pixels += n
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sheet:
+    """Windows one below the other, a row apart, so that no flood gets across.
+
+    ::
+
+        | 1 1 2 2 |
+        | 1 1 2 2 |
+        | . . . . |
+        | 3 3 4 . |     a narrower window
+    """
+
+    places: list[tuple[slice, ...]]
+    elevation: Bytes
+    labels: Ids
+    distance: Ids
+    open: Mask
+
+    @classmethod
+    def of(cls, edges: Sequence[tuple[int, ...]]) -> _Sheet:
+        """Return an empty sheet for windows of these shapes."""
+        places, top = [], 0
+        for shape in edges:
+            places.append((slice(top, top + shape[0]), *map(slice, shape[1:])))
+            top += shape[0] + 1
+        size = (top - 1, *map(max, zip(*(shape[1:] for shape in edges), strict=True)))
+        return cls(
+            places,
+            np.zeros(size, np.uint8),
+            np.zeros(size, np.int32),
+            np.zeros(size, np.int32),
+            np.zeros(size, bool),
+        )
+
+    def flooded(self) -> Ids:
+        """Return the labels after the flood."""
+        if not self.open.any():
+            return self.labels
+        # Only seed pixels beside an empty one can flood: the queue stays short.
+        front = (self.labels != 0) & _beside(self.open)
+        height = _height(self.elevation, self.distance, self.labels)
+        found = watershed(height, self.labels * front, mask=front | self.open)
+        return np.where(self.open, found, self.labels)
+
+
+def _beside(mask: Mask) -> Mask:
+    """Return the pixels that have a neighbour along an axis in `mask`."""
+    found = np.zeros_like(mask)
+    for axis in range(mask.ndim):
+        here, there = np.moveaxis(found, axis, 0), np.moveaxis(mask, axis, 0)
+        here[1:] |= there[:-1]
+        here[:-1] |= there[1:]
+    return found
 
 
 def _distance(seeds: Ids) -> Ids:
@@ -90,7 +189,7 @@ def _distance(seeds: Ids) -> Ids:
 
 def _unknown(distance: Ids, cut: Sequence[tuple[bool, bool]]) -> Mask:
     """Return the pixels on a cut face, and those a seed beyond it may be nearer to."""
-    unknown = np.zeros(distance.shape, bool)
+    room: Any = np.inf  # steps to the nearest cut face
     for axis, sides in enumerate(cut):
         n = distance.shape[axis]
         steps = np.arange(n).reshape(
@@ -98,8 +197,8 @@ def _unknown(distance: Ids, cut: Sequence[tuple[bool, bool]]) -> Mask:
         )
         for to_face, is_cut in zip((steps, n - 1 - steps), sides, strict=True):
             if is_cut:
-                unknown |= (to_face == 0) | (distance > to_face + 1)
-    return unknown
+                room = np.minimum(room, to_face)
+    return np.asarray((distance > room + 1) | (room == 0))
 
 
 def _height(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.nn import functional as F
 
+from napari_unetpp.nn._learning import spread
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -67,6 +69,8 @@ class Up(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Up-sample (N, C, *S) to (N, C', *(S * stride))."""
         if self.transposed is not None:
+            if self.training and x.device.type == "cpu":
+                return spread(x, self.transposed, self.stride)
             return self.transposed(x)  # type: ignore[no-any-return]
         size = [n * s for n, s in zip(x.shape[2:], self.stride, strict=True)]
         if self.mode == "nearest":

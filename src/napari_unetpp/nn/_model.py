@@ -42,6 +42,7 @@ class Model:
             update={
                 "network": network.config,
                 "temperatures": self.config.temperatures[:level],
+                "head_weights": self.config.head_weights[:level],
             }
         )
         return Model(network, config)
@@ -51,6 +52,15 @@ class Model:
         """What the logits of each head are divided by, head 1 first."""
         return self.config.temperatures or (1.0,) * self.config.network.n_heads
 
+    def head_weights(self, level: int) -> tuple[float, ...]:
+        """Return the shares of the heads in their mean at a level, 1 in sum.
+
+        Those of the heads 1...`level`; of a U-Net that of its only head.
+        """
+        n = min(level, self.config.network.n_heads)
+        found = self.config.head_weights
+        return found[n - 1] if found else (1 / n,) * n
+
     @property
     def n_parameters(self) -> int:
         """Number of weights."""
@@ -58,6 +68,12 @@ class Model:
 
     def __repr__(self) -> str:
         c = self.config
+        if c.network.program is not None:
+            return (
+                f"Model({c.name!r}: {c.network.spatial_dims}-D {c.task}, classes"
+                f" {', '.join(c.class_names)}; {c.network.program.kind} program of"
+                f" {c.network.program.n_bytes:,} bytes)"
+            )
         return (
             f"Model({c.name!r}: {c.network.spatial_dims}-D {c.task}, classes"
             f" {', '.join(c.class_names)}; {type(self.network).__name__} of widths"

@@ -55,12 +55,12 @@ def _seen(
     # Among the inputs of X[i, j], the up-sampled one reaches deepest, but the skips
     # X[i, 0..j-1] see a subset only where strides are equal: take the hull of all.
     seen = [_seen(i, q, (low, high), strides, upsampling) for q in range(j)]
-    coarse = _coarse((low, high), strides[i], upsampling)
+    coarse = coarse_interval((low, high), strides[i], upsampling)
     seen.append(_seen(i + 1, j - 1, coarse, strides, upsampling))
     return min(s[0] for s in seen), max(s[1] for s in seen)
 
 
-def _coarse(fine: Interval, step: int, upsampling: Upsampling) -> Interval:
+def coarse_interval(fine: Interval, step: int, upsampling: Upsampling) -> Interval:
     """Return the pixels one level down that the up-sampled pixels `fine` read."""
     if upsampling != "linear" or step == 1:
         return fine[0] // step, fine[1] // step

@@ -27,6 +27,7 @@ from torch import nn
 
 from napari_unetpp.errors import InputError, SettingsError
 from napari_unetpp.nn._blocks import Block, Up, down, head
+from napari_unetpp.nn._learning import computed_again, learnt
 from napari_unetpp.nn._receptive_field import receptive_field
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Network(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.saves_memory = False
+        """Whether it learns without keeping the maps within its nodes."""
 
     def forward(self, x: Tensor, level: int | None = None) -> tuple[Tensor, ...]:
         """Return the logits of the heads; see the network's own class."""
@@ -62,6 +65,14 @@ class Network(nn.Module):
             away does.
         """
         return receptive_field(self.config, self.check_level(level))
+
+    def _node(self, block: nn.Module, *maps: Tensor) -> Tensor:
+        """Return what a node makes of the maps that it reads."""
+        if not self.training:
+            return cast("Tensor", block(torch.cat(maps, 1) if maps[1:] else maps[0]))
+        if self.saves_memory:
+            return computed_again(block, *maps)
+        return learnt(block, *maps)
 
     def check_level(self, level: int | None) -> int:
         """Return `level`, or the depth for ``None``; refuse what is not there."""
@@ -150,7 +161,8 @@ class UNetPlusPlus(Network):
         for diagonal in range(level + 1):
             for j in range(diagonal + 1):
                 i = diagonal - j
-                rows[i].append(self.nodes[f"{i}_{j}"](self._inputs(x, rows, i, j)))
+                block = self.nodes[f"{i}_{j}"]
+                rows[i].append(self._node(block, *self._inputs(x, rows, i, j)))
         return tuple(self.heads[str(j)](rows[0][j]) for j in range(1, level + 1))
 
     def prune(self, level: int) -> UNetPlusPlus:
@@ -173,12 +185,13 @@ class UNetPlusPlus(Network):
         pruned.to(parameter.device, parameter.dtype)
         return pruned.train(self.training)
 
-    def _inputs(self, x: Tensor, rows: list[list[Tensor]], i: int, j: int) -> Tensor:
+    def _inputs(
+        self, x: Tensor, rows: list[list[Tensor]], i: int, j: int
+    ) -> list[Tensor]:
         """Gather what node X[i,j] reads."""
         if j == 0:
-            return x if i == 0 else down(self.config, i - 1, rows[i - 1][0])
-        up = self.ups[f"{i}_{j}"](rows[i + 1][j - 1])
-        return torch.cat([*rows[i][:j], up], dim=1)
+            return [x if i == 0 else down(self.config, i - 1, rows[i - 1][0])]
+        return [*rows[i][:j], self.ups[f"{i}_{j}"](rows[i + 1][j - 1])]
 
 
 class UNet(Network):
@@ -225,13 +238,17 @@ class UNet(Network):
         self.check_input(x, self.check_level(level))
         skips: list[Tensor] = []
         for i, block in enumerate(self.encoder):
-            x = block(x if i == 0 else down(self.config, i - 1, x))
+            x = self._node(block, x if i == 0 else down(self.config, i - 1, x))
             skips.append(x)
         for i in reversed(range(self.config.depth)):
-            x = self.decoder[i](torch.cat([skips[i], self.ups[i](x)], dim=1))
+            x = self._node(self.decoder[i], skips[i], self.ups[i](x))
         return (cast("Tensor", self.head(x)),)
 
 
 def build_network(config: NetworkConfig) -> Network:
     """Return a new, randomly initialised network of the shape that `config` names."""
+    if config.architecture == "program":  # which imports this module
+        from napari_unetpp.nn._program import ProgramNetwork
+
+        return ProgramNetwork(config)
     return {"unetpp": UNetPlusPlus, "unet": UNet}[config.architecture](config)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, overload
 
@@ -168,6 +168,31 @@ class TileGrid(Sequence[Tile]):
                 index += _ravel(block, self.n_blocks)
                 yield self._tile(index, plane, block)
 
+    def part(self, tile: Tile, box: Box, step: int) -> Tile:
+        """Return a tile cut to what of its core meets `box`, and some room around it.
+
+        Parameters
+        ----------
+        tile : Tile
+            Of this grid.
+        box : Box
+            Meets the core.
+        step : int
+            Pixels, from the core's beginning, of which the edges are multiples of.
+        """
+        core, outer, crop = [], [], []
+        for (begin, end), (low, high), align, halo, padded in zip(
+            tile.core, box, self.alignment, self.halo, self.padded_shape, strict=True
+        ):
+            unit = math.lcm(align, step)
+            start = begin + max(low - begin, 0) // unit * unit
+            stop = min(begin + round_up(min(high, end) - begin, unit), end)
+            first = max(start - halo, 0)
+            core.append((start, stop))
+            outer.append((first, min(round_up(stop, align) + halo, padded)))
+            crop.append((start - first, stop - first))
+        return replace(tile, core=tuple(core), outer=tuple(outer), crop=tuple(crop))
+
     def _tile(self, index: int, loop: tuple[int, ...], block: tuple[int, ...]) -> Tile:
         core, outer, crop = [], [], []
         for at, size, edge, halo, padded in zip(
@@ -219,11 +244,13 @@ def choose_core(
 
     def core_of(edge: int) -> tuple[int, ...]:
         return tuple(
-            _core_edge(min(edge, end), end, align, step)
+            core_edge(min(edge, end), end, align, step)
             for end, align in zip(padded, alignment, strict=True)
         )
 
     low, high = 0, max(padded)
+    if fits(core_of(high)):  # asked first, because it is so as a rule
+        return core_of(high)
     while low < high:  # the largest edge that fits; edge 0 is one alignment
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(core_of(middle)) else (low, middle - 1)
@@ -239,7 +266,7 @@ def wanted_core(
     return tuple(map(min, edges, padded))
 
 
-def _core_edge(edge: int, padded: int, alignment: int, step: int) -> int:
+def core_edge(edge: int, padded: int, alignment: int, step: int) -> int:
     """Return `edge` made a multiple of the alignment, and of `step` if above it."""
     step = math.lcm(alignment, step)
     if edge == padded:  # one tile holds all: the store's chunk may pass the end

@@ -50,7 +50,9 @@ class TileQueue:
         self._pending[self._given] = True
         self._n = len(self._given)
         self._version = -1
+        self._box: Box | None = None
         self._ordered: Iterator[int] = iter(())
+        self._nearest: int | None = None
 
     def __len__(self) -> int:
         return self._n
@@ -60,21 +62,33 @@ class TileQueue:
 
     def pop(self) -> int | None:
         """Take the next tile; ``None`` if none is left."""
-        version, box = self._focus.seen
-        if version != self._version:
-            self._version = version
-            self._ordered = self._waiting(box)
-        index = next(self._ordered, None)
-        if index is not None:
-            self._pending[index] = False
-            self._n -= 1
-        return index
+        nearest = self._first()
+        return None if nearest is None else self._take(nearest)
 
     def put_back(self, index: int) -> None:
         """Return a tile that was taken; it comes next, unless the focus moves."""
         self._pending[index] = True
         self._n += 1
-        self._ordered = chain([index], self._ordered)
+        if self._nearest is not None:
+            self._ordered = chain([self._nearest], self._ordered)
+        self._nearest = index
+
+    def _take(self, index: int) -> int:
+        self._pending[index] = False
+        self._n -= 1
+        return index
+
+    def _first(self) -> int | None:
+        """Return the waiting tile that is nearest to what is looked at now."""
+        version, box = self._focus.seen
+        if version != self._version:
+            self._version, self._box = version, box
+            self._ordered, self._nearest = self._waiting(box), None
+        while self._nearest is None or not self._pending[self._nearest]:
+            self._nearest = next(self._ordered, None)
+            if self._nearest is None:
+                return None
+        return self._nearest
 
     def _waiting(self, box: Box | None) -> Iterator[int]:
         """Yield the tiles that wait, in order; a plane is looked at in its turn."""
