@@ -25,7 +25,7 @@ def write_mosaic(folder: Path, path: Path, size: int) -> None:
     manifest = read_manifest(folder)
     kinds = {item["name"]: item["image_type"] for item in manifest["items"]}
     names = [name for name in split(manifest)[1] if kinds[name].startswith("fluo")]
-    images = [_grey(tifffile.imread(folder / "images" / f"{n}.tif")) for n in names]
+    images = [grey(tifffile.imread(folder / "images" / f"{n}.tif")) for n in names]
     rng = np.random.default_rng(0)
     mosaic = np.zeros((size, size), np.uint8)
     top = 0
@@ -44,7 +44,7 @@ def write_mosaic(folder: Path, path: Path, size: int) -> None:
     array[:] = mosaic
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
+def grey(image: np.ndarray) -> np.ndarray:
     """Return an image (Y, X) or (Y, X, C) in grey, its range stretched to 0...255."""
     grey = image[..., :3].mean(-1) if image.ndim == 3 else image
     low, high = np.percentile(grey, (0.1, 99.9))

@@ -53,6 +53,8 @@ VERBS = (
     "calibrate",
     "compare",
     "evaluate",
+    "export_model",
+    "import_model",
     "load_model",
     "next_places",
     "predict",
@@ -85,6 +87,13 @@ def test_every_name_of_the_facade_is_there():
         assert name in dir(napari_unetpp)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         napari_unetpp.nothing  # noqa: B018
+
+
+def test_verbs_are_not_hidden_by_packages_of_the_same_name():
+    # The import of a subpackage makes it an attribute of its parent.
+    assert sys.modules["napari_unetpp.training"] is not napari_unetpp.training
+    for name in ("train", "training", "segment", "segmenting"):
+        assert getattr(napari_unetpp, name) is getattr(api, name)
 
 
 def test_importing_the_facade_loads_nothing_heavy():
@@ -161,7 +170,7 @@ def test_fast_mode_and_levels(model_file, squares):
         )
         assert prediction.head_names == (f"head {level}",)
         assert prediction.heads.shape == (1, 3, 100, 120)
-        assert prediction.uncertainty is None
+        assert prediction.uncertainty.shape == (100, 120)
     accurate = napari_unetpp.predict(squares, model_file, level=1, device="cpu")
     assert accurate.head_names == ("head 1",)
 

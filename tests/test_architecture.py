@@ -27,12 +27,18 @@ PUBLIC = {
     "UNetPlusPlus",
     "__version__",
     "calibrate",
+    "check_seams",
     "compare",
     "evaluate",
+    "export_model",
+    "import_model",
+    "in_background",
+    "list_models",
     "load_model",
     "load_recipe",
     "next_places",
     "predict",
+    "preflight",
     "run_recipe",
     "save_model",
     "save_recipe",
@@ -91,6 +97,16 @@ def test_imports_point_down():
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_nothing_private_of_napari_is_imported():
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[
+                0
+            ] in ("napari", "npe2", "superqt"):
+                names = [*node.module.split("."), *(a.name for a in node.names)]
+                assert not any(name.startswith("_") for name in names), path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 NAME = "napari-unetpp"
 SEGMENT, TRAIN = "UNet++: segment", "UNet++: train"
-COMPARE = "UNet++: compare with truth"
+COMPARE, BATCH = "UNet++: compare with truth", "UNet++: batch"
+MODELS = "UNet++: models"
 
 
 @pytest.fixture
@@ -48,10 +49,10 @@ def test_panels_are_in_the_menus(make_napari_viewer: Callable[..., Viewer]) -> N
         for action in window.layers_menu.actions()
     }
     for menu, panels in (
-        (menus["Segment"], (SEGMENT, TRAIN)),
+        (menus["Segment"], (SEGMENT, TRAIN, BATCH, MODELS)),
         (menus["Annotate"], (TRAIN,)),
         (menus["Measure"], (COMPARE,)),
-        (window.plugins_menu, (SEGMENT, TRAIN, COMPARE)),
+        (window.plugins_menu, (SEGMENT, TRAIN, COMPARE, BATCH, MODELS)),
     ):
         actions = list(menu.actions())
         for action in menu.actions():  # several panels have a menu of their own
@@ -87,7 +88,10 @@ def test_sample_data_opens(
 
 
 def test_preferences_are_read(
-    plugin_settings: None, npe2pm: PluginManager, manifest: PluginManifest
+    plugin_settings: None,
+    npe2pm: PluginManager,
+    manifest: PluginManifest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     if NAME not in npe2pm:
         npe2pm.register(manifest)
@@ -97,11 +101,20 @@ def test_preferences_are_read(
     assert before.model == "nuclei"
     assert before.prediction.device == "auto"
     assert before.prediction.tile is None
+    assert before.prediction.memory is None
+    assert before.preview
     settings = get_plugin_settings(NAME)
     settings.prediction.tile = 256
     settings.prediction.mode = "fast"
+    settings.prediction.memory = "4 GB"
+    settings.viewer.preview = False
     settings.models.folder = "/somewhere/else"
     after = read_preferences()
     assert after.prediction.tile == 256
     assert after.prediction.mode == "fast"
+    assert after.prediction.memory == 4 * 10**9
+    assert not after.preview
     assert after.models_folder == Path("/somewhere/else")
+    settings.prediction.memory = "much"
+    assert read_preferences().prediction.memory is None
+    assert "Memory, in the preferences of napari-unetpp" in capsys.readouterr().out

@@ -50,7 +50,7 @@ def test_dropped_on_the_viewer_results_become_layers(
         assert layer.axis_labels == ("Z", "Y", "X")
         assert layer.data.shape == (3, 40, 48)
     assert [layer.visible for layer in viewer.layers] == [False] * 3 + [True] * 2
-    assert viewer.layers["cells | uncertainty"].contrast_limits[1] <= 0.5
+    assert viewer.layers["cells | uncertainty"].contrast_limits == [0, 1]
     viewer.layers["cells | labels"].paint((0, 5, 5), 1)
     assert all(is_result(layer) for layer in viewer.layers)  # no panel offers them
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from napari_unetpp._qt._forms import SettingsForm
-from napari_unetpp._qt._segment_form import _ADVANCED
+from napari_unetpp._qt._segment_form import ADVANCED
 from napari_unetpp._qt._train_settings import TrainSettings
 from napari_unetpp.config import PredictionConfig, TrainingConfig
 
 
 def test_turns_are_off_and_their_cost_is_told(qtbot):
-    form = SettingsForm(PredictionConfig(), _ADVANCED)
+    form = SettingsForm(PredictionConfig(), ADVANCED)
     qtbot.addWidget(form)
     field = form.fields["tta"]
     assert form.values()["tta"] is False

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import tifffile
 import zarr
 from skimage.measure import label
 
-from napari_unetpp.cli._segment import Failed
+from napari_unetpp.api._batch import ImageFailed
 from napari_unetpp.errors import ImageError
 from napari_unetpp.io import save_model
 
@@ -70,9 +69,10 @@ def test_a_tile_edge_does_not_change_the_labels(segment, cli, image_file, tmp_pa
     assert np.array_equal(tiled, whole)
 
 
-def test_fast_mode_has_one_head_and_no_uncertainty(segment, image_file, tmp_path):
+def test_fast_mode_has_one_head(segment, image_file, tmp_path):
     assert segment(image_file, "--mode", "fast", "--level", 1).code == 0
-    assert not (tmp_path / "out" / "squares_uncertainty.tif").exists()
+    unsure = tifffile.imread(tmp_path / "out" / "squares_uncertainty.tif")
+    assert unsure.shape == (96, 80)
     heads = tifffile.imread(tmp_path / "out" / "squares_heads.tif")
     assert heads.squeeze().shape == (96, 80)
 
@@ -190,8 +190,6 @@ def test_images_of_one_name_are_refused(segment, image_file, tmp_path):
     ("arguments", "code", "words"),
     [
         (["--save", "labels,soup"], 2, "soup"),
-        (["--save", "uncertainty", "--mode", "fast"], 2, "accurate"),
-        (["--save", "uncertainty", "--level", "1"], 2, "several heads"),
         (["--type", "classes"], 2, "instances"),
         (["--tile", "0"], 2, "tile=0"),
         (["--level", "9"], 2, "level 9"),
@@ -316,7 +314,7 @@ def test_a_failure_holds_nothing_of_the_run():
     try:
         fail(scratch)
     except ImageError as error:
-        failed = Failed.of(Path("a.tif"), error)
+        failed = ImageFailed.of(0, error)
     del scratch
     assert str(failed.error) == "no room"
     assert gone() is None

@@ -27,6 +27,13 @@ def test_what_is_recomputed_is_what_the_tiles_cover(sizes, core, halo):
     assert recomputed(sizes, core, halo) == pytest.approx(covered.mean() - 1)
 
 
+def test_along_a_strip_nothing_is_computed_twice():
+    sizes, core, halo = (96, 80), (32, 16), (16, 8)
+    along_y = recomputed(sizes[1:], core[1:], halo[1:])
+    assert recomputed(sizes, core, halo, streams=True) == pytest.approx(along_y)
+    assert recomputed(sizes, (32, 80), halo, streams=True) == 0
+
+
 @pytest.mark.parametrize(
     ("n_bytes", "words"),
     [(1_500_000_000, "1.5 GB"), (2_000_000, "2.0 MB"), (10, "0.0 kB")],

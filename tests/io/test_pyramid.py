@@ -41,7 +41,7 @@ def test_a_shard_of_an_owned_level_belongs_to_one_tile(shape, core, scale):
     for level in pyramid(shape, core, scale):
         for shard, chunk in zip(level.shard, level.chunk, strict=True):
             assert shard % chunk == 0
-            assert chunk <= (256 if n == 2 else 64)
+            assert chunk <= (512 if n == 2 else 64)
         if level.owned:
             assert [level.box(tile.core) for tile in grid] == list(level.shards())
         else:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from napari_unetpp._types import slices
-from napari_unetpp.errors import OutputError, SettingsError
+from napari_unetpp.arrays import entropy_of_mean
+from napari_unetpp.errors import OutputError
 from napari_unetpp.io import PredictionStore
 from napari_unetpp.tiling import TileGrid
 
@@ -59,10 +60,11 @@ def test_views_show_what_was_written(grid, where):
     assert mean.shape == values.shape[1:]
     np.testing.assert_allclose(heads, values, atol=step)
     np.testing.assert_allclose(mean, values.mean(axis=0), atol=step)
-    expected = np.sqrt(0.5 * values.var(axis=0).sum(axis=0))
-    found = store.uncertainty()
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=2 * step)
+    for objects in (True, False):
+        expected = entropy_of_mean(np.asarray(mean), objects=objects)
+        found = store.uncertainty(objects=objects)
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_memory_keeps_every_bit(grid):
@@ -103,39 +105,12 @@ def test_each_tile_has_chunks_of_its_own(grid, where):
     assert store.array.dtype == ("uint8" if where else "float32")
 
 
-def test_uncertainty_of_two_classes_is_the_standard_deviation(where):
-    grid = GRIDS["2-D"]
-    values = probabilities(grid, classes=2)
-    store = create(grid, where, classes=("ground", "cell"))
-    fill(store, grid, values)
-    np.testing.assert_allclose(store.uncertainty(), values[:, 1].std(0), atol=2 * STEP)
-
-
-def test_one_class_stands_for_two(where):
-    grid = GRIDS["2-D"]
-    values = probabilities(grid, classes=1)
-    store = create(grid, where, classes=("cell",))
-    fill(store, grid, values)
-    np.testing.assert_allclose(store.uncertainty(), values[:, 0].std(0), atol=2 * STEP)
-
-
-def test_uncertainty_is_at_most_a_half():
-    grid = TileGrid((8, 8), (8, 8), (0, 0), (8, 8))
-    store = create(grid, None, heads=HEADS[:2], classes=CLASSES[:2])
-    values = np.zeros((2, 2, 8, 8), np.float32)
-    values[0, 0] = values[1, 1] = 1
-    store.write(grid[0], store.encode(values))
-    np.testing.assert_allclose(store.uncertainty(), 0.5, atol=1e-6)
-
-
 @pytest.mark.parametrize("heads", [("mean",), ("head 2",)])
-def test_one_head_is_its_own_mean_and_has_no_spread(where, heads):
+def test_one_head_is_its_own_mean(where, heads):
     grid = GRIDS["2-D"]
     store, values = create(grid, where, heads=heads), probabilities(grid, heads=1)
     fill(store, grid, values)
     np.testing.assert_allclose(store.mean(), values[0], atol=STEP)
-    with pytest.raises(SettingsError, match=f"only {heads[0]} was kept"):
-        store.uncertainty()
 
 
 def test_probabilities_out_of_range_by_rounding_are_kept_in_it(tmp_path):

@@ -33,7 +33,6 @@ LABELS: Final = "labels"
 OLDER = " (older)"
 """Behind the name of a layer that shows the result of an earlier run."""
 
-_MOST_UNCERTAIN = 0.5  # heads that say 0 and 1 in equal parts
 _PROBABILITY_COLOURS = Colormap(
     [[0.1, 0.05, 0.3, 0.0], [0.85, 0.25, 0.35, 0.75], [1.0, 0.9, 0.3, 1.0]],
     name="probability",
@@ -117,17 +116,11 @@ class ResultGroup:
 def appearance(kind: str) -> dict[str, Any]:
     """Return the options of an image layer that make a result readable at once."""
     uncertain = kind == UNCERTAINTY
-    most = _highest(kind)
     return {
         "colormap": _UNCERTAINTY_COLOURS if uncertain else _PROBABILITY_COLOURS,
-        "contrast_limits": (0.0, 0.6 * most if uncertain else most),
+        "contrast_limits": (0.0, 1.0),
         "blending": "translucent",
     }
-
-
-def _highest(kind: str) -> float:
-    """Return the highest value that a result can have."""
-    return _MOST_UNCERTAIN if kind == UNCERTAINTY else 1.0
 
 
 def is_result(layer: Layer) -> bool:
@@ -174,7 +167,7 @@ def add_image_result(
         **appearance(kind),
         **group.options(kind),
     )
-    layer.contrast_limits_range = (0.0, _highest(kind))
+    layer.contrast_limits_range = (0.0, 1.0)
     add_quietly(viewer, layer, below)
     return layer
 

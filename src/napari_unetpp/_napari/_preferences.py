@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari.settings import get_plugin_settings
+from napari.utils.notifications import show_warning
 
+from napari_unetpp._amounts import parse_bytes
 from napari_unetpp.config import PredictionConfig
 
 _PLUGIN = "napari-unetpp"
@@ -26,12 +28,15 @@ class Preferences:
         Folder of the user's own models; it need not exist.
     spare_cores : int
         Processor cores that a run leaves to the viewer.
+    preview : bool
+        Whether what is in view is shown by head 1 first.
     """
 
     prediction: PredictionConfig
     model: str
     models_folder: Path
     spare_cores: int
+    preview: bool = True
 
 
 def read_preferences() -> Preferences:
@@ -44,6 +49,7 @@ def read_preferences() -> Preferences:
             device=chosen.device.strip() or "auto",
             mode=chosen.mode,
             tile=chosen.tile or None,
+            memory=_bytes(chosen.memory),
         ),
         model=chosen.model.strip() or "nuclei",
         models_folder=(
@@ -52,4 +58,16 @@ def read_preferences() -> Preferences:
             else Path.home() / "napari-unetpp" / "models"
         ),
         spare_cores=settings.viewer.spare_cores,
+        preview=settings.viewer.preview,
     )
+
+
+def _bytes(text: str) -> int | None:
+    """Return an amount of memory; one that is none is told and left out."""
+    if not text.strip():
+        return None
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        show_warning(f"Memory, in the preferences of {_PLUGIN}: {error}")
+        return None

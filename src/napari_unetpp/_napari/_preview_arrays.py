@@ -109,7 +109,7 @@ class PreviewArrays:
         What is drawn: label values, 0 where nothing is predicted yet, or the
         probability of the foreground (float16).
     uncertainty : ndarray of float16, (*part.shown_shape)
-        Spread of the heads.
+        Entropy of the mean of the heads, 0...1.
     found : ndarray of uint8, (n, *part.shape), or None
         Every pixel: index of the class (n = 1), or interior and foreground in steps
         (n = 2); ``None`` if the part is too large.

@@ -49,15 +49,20 @@ def read_results(path: str) -> list[LayerData]:
     ImageError
         If the folder is damaged.
     """
-    from napari_unetpp.io import stem
+    from napari_unetpp.io import read_provenance, stem
 
     name = stem(path.rstrip("/"))
-    return [
+    made = {"file": str(Path(path)), **read_provenance(Path(path))}
+    found = [
         layer
         for kind, place in _PLACES.items()
         if (Path(path) / place).is_dir()
         for layer in _layers(Path(path) / place, kind, name)
     ]
+    for _, options, _ in found:  # what made them, as layers of a run tell it, too
+        part = options["name"].removeprefix(f"{name} | ")
+        options["metadata"][KEY] |= {"part": part, **made}
+    return found
 
 
 def _layers(folder: Path, kind: str, name: str) -> Iterator[LayerData]:

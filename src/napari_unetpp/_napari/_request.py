@@ -50,6 +50,8 @@ class SegmentRequest:
         Where results of a whole image are kept.
     spare_cores : int
         Processor cores left to the viewer.
+    preview : bool
+        Whether head 1 answers first where the user looks.
     """
 
     source: Source
@@ -62,6 +64,7 @@ class SegmentRequest:
     inside: Inside | None
     folder: Path | None
     spare_cores: int
+    preview: bool = True
 
     @property
     def n_pixels(self) -> int:

@@ -65,7 +65,7 @@ def save_source(
     owner = _TemporaryFolder() if request.folder is None else None
     source, inside = request.source, request.inside
     events = api.segmenting_to(
-        _with_file_name(source),
+        with_file_name(source),
         owner.path if owner else request.folder or "",
         model,
         request.settings,
@@ -75,7 +75,7 @@ def save_source(
         channel=request.channel,
         mask=None if inside is None else inside.over(source),
         first=request.focus,
-        preview=True,
+        preview=request.preview,
     )
     shown = _Shown(request, model, names, owner)
     teller = Teller(request.n_pixels)
@@ -159,7 +159,7 @@ class _Shown:
         return text
 
 
-def _with_file_name(source: Source) -> Source:
+def with_file_name(source: Source) -> Source:
     """Return a source whose name can be that of a file."""
     name = "".join("_" if c in _NOT_IN_NAMES else c for c in source.name).strip(". ")
     return replace(source, name=name or "image")

@@ -15,7 +15,6 @@ from napari_unetpp._napari._stored import paintable
 from napari_unetpp._napari._telling import Teller, found_text
 from napari_unetpp._types import slices
 from napari_unetpp.inference import Finished, RunStarted, Segmentation, TileDone
-from napari_unetpp.io._store import spread
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     import dask.array as da
 
     from napari_unetpp._napari._request import SegmentRequest
-    from napari_unetpp._types import Box, FloatArray
+    from napari_unetpp._types import FloatArray
     from napari_unetpp.inference import Prediction
     from napari_unetpp.nn import Model
 
@@ -59,7 +58,7 @@ def show_source(
         loop=view.loop if view else None,
         first=request.focus,
         mask=None if inside is None else inside.over(source),
-        preview=view is None,
+        preview=request.preview and view is None,
     )
     teller = Teller(request.n_pixels)
     with closing(events):
@@ -94,26 +93,22 @@ def _layout(request: SegmentRequest, model: Model, prediction: Prediction) -> La
 
 def _copy_tile(prediction: Prediction, tile: TileDone, arrays: ResultArrays) -> None:
     """Copy a tile, or the part of it that a preview has, to the shown arrays."""
-    heads = _read(prediction.heads, tile.box)  # (H, K, *axes)
+    every = (slice(None), slice(None), *slices(tile.box))
+    heads = _read(prediction.heads, every)  # (H, K, *axes)
     values = dict(zip(prediction.head_names, map(_foreground, heads), strict=True))
     if tile.preview:  # head 1 alone, which is the best there is for the mean
         first = values[prediction.head_names[0]]
         values = {MEAN: first, "head 1": first}
-    elif len(heads) > 1:
-        values[MEAN] = _foreground(heads.mean(axis=0))
-        values[UNCERTAINTY] = spread(heads)
-        if prediction.read_on is not None and prediction.uncertainty is not None:
-            part = prediction.uncertainty[slices(tile.box)]
-            values[UNCERTAINTY] = part.compute(scheduler="synchronous")
+    elif MEAN in arrays.names:
+        place = slices(tile.box)
+        values[MEAN] = _foreground(_read(prediction.mean, (slice(None), *place)))
+        values[UNCERTAINTY] = _read(prediction.uncertainty, place)
     shown = {name: values[name] for name in arrays.names if name in values}
     arrays.write(tile.box, shown)
 
 
-def _read(array: da.Array, box: Box) -> FloatArray:
-    """Return what lies in a box, behind the axes of heads and classes."""
-    found: FloatArray = array[(slice(None), slice(None), *slices(box))].compute(
-        scheduler="synchronous"
-    )
+def _read(array: da.Array, where: tuple[slice, ...]) -> FloatArray:
+    found: FloatArray = array[where].compute(scheduler="synchronous")
     return found
 
 

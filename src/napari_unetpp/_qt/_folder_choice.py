@@ -14,24 +14,34 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+_HELP = (
+    "Folder in which results of a whole image grow, as OME-Zarr. A run that was"
+    "\nstopped goes on there, also after napari was closed; start it again with"
+    "\nthe same folder. Left empty, results are layers only."
+)
+
 
 class FolderChoice(QWidget):  # type: ignore[misc]
-    """Line for the path of a folder with a button that lets one choose it."""
+    """Line for the path of a folder with a button that lets one choose it.
+
+    Parameters
+    ----------
+    none : str
+        Shown while no folder is chosen.
+    tip : str
+        Tool tip.
+    """
 
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, none: str = "not saved", tip: str = _HELP) -> None:
         super().__init__()
         self.line = QLineEdit()
         self.line.setAccessibleName("Save to")
-        self.line.setPlaceholderText("not saved")
+        self.line.setPlaceholderText(none)
         self.line.setClearButtonEnabled(True)
         self.line.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
-        self.line.setToolTip(
-            "Folder in which results of a whole image grow, as OME-Zarr. A run that was"
-            "\nstopped goes on there, also after napari was closed; start it again with"
-            "\nthe same folder. Left empty, results are layers only."
-        )
+        self.line.setToolTip(tip)
         self.line.textChanged.connect(self._tell)
         button = QToolButton()
         button.setText("…")

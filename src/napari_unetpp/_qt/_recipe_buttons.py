@@ -70,6 +70,10 @@ class RecipeButtons(QWidget):  # type: ignore[misc]
         self.said.emit("Loading the recipe…")
         self._start(self._loading(path))
 
+    def _saved_text(self, path: Path) -> str:
+        """Return what is said once a recipe was saved."""
+        return f"Saved: {path}"
+
     def _suggested(self) -> str:
         """Return a name for the file of a recipe."""
         raise NotImplementedError
@@ -98,7 +102,7 @@ class RecipeButtons(QWidget):  # type: ignore[misc]
         if isinstance(event, Failed):
             self.failed.emit(event.message)
         elif isinstance(event, RecipeSaved):
-            self.said.emit(f"Saved: {event.path}")
+            self.said.emit(self._saved_text(event.path))
         elif self._is_opened(event):
             self._show(event)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QLineEdit,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
 
 from napari_unetpp._napari import Inside, Source, read_inside, read_layer
+from napari_unetpp._qt._device_choice import DeviceChoice
 from napari_unetpp._qt._diameter_field import DiameterField
 from napari_unetpp._qt._folder_choice import FolderChoice
 from napari_unetpp._qt._forms import Label, SettingsForm
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from napari_unetpp._napari import Described, Preferences, Prepared
     from napari_unetpp._recipe import SegmentRecipe
 
-_HOW = {
+HOW = {
     "mode": Label(
         "Mode",
-        "Accurate: mean of all heads, with their spread as uncertainty.\n"
-        "Fast: one head alone, without uncertainty.",
+        "Accurate: mean of all heads, each by the share that suits the model.\n"
+        "Fast: one head alone.",
         choices={"accurate": "Accurate (all heads)", "fast": "Fast (one head)"},
     ),
     "level": Label(
@@ -49,11 +49,27 @@ _HOW = {
         none="deepest",
     ),
 }
-_ADVANCED = {
+ADVANCED = {
     "tta": Label(
         "Flip and turn",
         "Average over the eight flips and right-angle turns of the image (test-time\n"
         "augmentation): usually a little better, for eight times the time.",
+    ),
+    "precision": Label(
+        "Precision",
+        "float32 is exact; bfloat16 takes half the time and memory where the device\n"
+        "computes with it, and changes few labels. Automatic: bfloat16 there.",
+        choices={
+            "auto": "Automatic",
+            "float32": "float32 (exact)",
+            "bfloat16": "bfloat16 (fast)",
+        },
+    ),
+    "adaptive": Label(
+        "Stop early",
+        "Deep levels only where they matter: what another level may still change of a\n"
+        "probability, such as 0.1. How deep it went is in the layer 'depth'.",
+        none="off",
     ),
     "link": Label(
         "Join planes",
@@ -109,15 +125,15 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         self.channels = QComboBox()
         self.models = ModelChoice(preferences.model, preferences.models_folder)
         self.model_text = small_label()
-        self.devices = QComboBox()
-        self.how = SettingsForm(preferences.prediction, _HOW)
+        self.devices = DeviceChoice(preferences.prediction.device)
+        self.how = SettingsForm(preferences.prediction, HOW)
         self.diameter = DiameterField(viewer, lambda: self.layer)
-        self.advanced = SettingsForm(preferences.prediction, _ADVANCED)
+        self.advanced = SettingsForm(preferences.prediction, ADVANCED)
         self.inside_choice = InsideChoice(viewer)
         self.folder_choice = FolderChoice()
         self.heads = QCheckBox("Show every head and the uncertainty")
         self.problem_text = small_label()
-        self._set_up_fields(preferences.prediction.device)
+        self._set_up_fields()
         self._lay_out()
         self._connect()
         self._read_layer()
@@ -172,7 +188,7 @@ class SegmentForm(QWidget):  # type: ignore[misc]
     def settings(self) -> PredictionConfig:
         """How the model is run."""
         values = self.how.values() | self.advanced.values()
-        device, diameter = self.devices.currentData(), self.diameter.value
+        device, diameter = self.devices.device, self.diameter.value
         return PredictionConfig(device=device, diameter=diameter, **values)
 
     @property
@@ -196,19 +212,7 @@ class SegmentForm(QWidget):  # type: ignore[misc]
     def show_prepared(self, found: Prepared) -> None:
         """Offer models and devices."""
         self.models.offer(found.models, found.words)
-        chosen = self.devices.currentData()
-        with QSignalBlocker(self.devices):
-            self.devices.clear()
-            best = found.devices[0].name
-            self.devices.addItem(f"Automatic ({best})", "auto")
-            for device in found.devices:
-                free = device.free_bytes / 2**30
-                self.devices.addItem(f"{device.name}, {free:.1f} GiB free", device.name)
-                last = self.devices.count() - 1
-                self.devices.setItemData(
-                    last, device.label, Qt.ItemDataRole.ToolTipRole
-                )
-            self._choose_device(chosen)
+        self.devices.offer(found.devices)
 
     def show_model(self, described: Described) -> None:
         """Say what a model is, and let the other fields follow it."""
@@ -250,23 +254,19 @@ class SegmentForm(QWidget):  # type: ignore[misc]
         self.advanced.show_settings(settings)
         self.diameter.show_value(settings.diameter)
         if self.devices.findData(settings.device) >= 0:
-            self._choose_device(settings.device)
+            self.devices.choose(settings.device)
         self.inside_choice.choose(mask)
         self.folder_choice.choose(recipe.output)
         kinds = recipe.results.kinds
         self.heads.setChecked(kinds is None or "heads" in kinds)
 
-    def _set_up_fields(self, device: str) -> None:
+    def _set_up_fields(self) -> None:
         self.axes_field.setToolTip(
             "One letter for each axis of the image, guessed; correct it if it is wrong."
             "\nT time, C channels, Z depth, Y rows, X columns"
         )
         self.axes_field.setAccessibleName("Axes")
         self.channels.setToolTip("The channel that the model sees, counted from 0")
-        self.devices.setToolTip("What computes, and its free memory")
-        self.devices.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
-        self.devices.addItem("Automatic", "auto")
-        self._choose_device(device)
         self.heads.setChecked(True)
         self.heads.setToolTip("Otherwise only the mean is shown, in less memory")
 
@@ -335,13 +335,6 @@ class SegmentForm(QWidget):  # type: ignore[misc]
                 self.channels.addItem(str(i), i)
         for widget in (self.channels, self.how.rows.labelForField(self.channels)):
             widget.setVisible(n > 1)
-
-    def _choose_device(self, device: str) -> None:
-        index = self.devices.findData(device)
-        if index < 0:
-            self.devices.addItem(device, device)
-            index = self.devices.count() - 1
-        self.devices.setCurrentIndex(index)
 
     def _check(self, *_: object) -> None:
         problem = self.problem

@@ -19,6 +19,7 @@ from napari_unetpp._napari import (
     Progress,
     SegmentRequest,
     ShownResults,
+    TrustRequest,
     describe,
     prepare,
     read_preferences,
@@ -29,6 +30,7 @@ from napari_unetpp._qt._device_queue import Waiting, device_queue, in_turn
 from napari_unetpp._qt._run_bar import RunBar, clock
 from napari_unetpp._qt._segment_form import SegmentForm
 from napari_unetpp._qt._segment_recipes import SegmentRecipes
+from napari_unetpp._qt._trust_bar import TrustBar
 from napari_unetpp._qt._view_follower import ViewFollower
 from napari_unetpp._qt._workers import Cancelled, Done, Failed, Sent, start_run
 from napari_unetpp.errors import AxesError
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
+    from napari_unetpp._napari import Source, View
     from napari_unetpp._qt._workers import EventWorker
 
 WHOLE_IMAGE = "Whole image"
@@ -91,6 +94,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self.run_bar = RunBar()
         self.run_bar.cancelled.connect(self.cancel)
         self.recipes = SegmentRecipes(napari_viewer, self.form, self._to_save)
+        self.trust = TrustBar(napari_viewer, self._trust_request)
+        self.trust.said.connect(self._say)
+        self.trust.failed.connect(self._refuse)
         self.recipes.said.connect(self._say)
         self.recipes.failed.connect(self._refuse)
         self._lay_out()
@@ -130,8 +136,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         buttons.addWidget(self.whole_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(3)  # all of it is to fit a small screen
         layout.addWidget(self.form)
         layout.addLayout(buttons)
+        layout.addWidget(self.trust)
         layout.addWidget(self.recipes)
         layout.addWidget(self.run_bar)
         layout.addStretch(1)
@@ -185,13 +193,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
     def _request_now(self, *, in_view: bool) -> SegmentRequest:
         """Freeze what the form and the viewer say now."""
-        source, dims = self.form.source, self.form.spatial_dims
-        view = None
-        try:
-            view = visible_view(self._viewer, self.form.layer, source, dims)
-        except AxesError:
-            if in_view:
-                raise
+        source = self.form.source
+        view = self._seen(source, needed=in_view)
         return SegmentRequest(
             source=source,
             channel=self.form.channel,
@@ -203,7 +206,23 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             inside=self.form.inside,
             folder=None if in_view else self.form.folder,
             spare_cores=self._preferences.spare_cores,
+            preview=self._preferences.preview,
         )
+
+    def _seen(self, source: Source, *, needed: bool = False) -> View | None:
+        """Return what the canvas shows of the image, ``None`` if it shows no plane."""
+        dims = self.form.spatial_dims
+        try:
+            return visible_view(self._viewer, self.form.layer, source, dims)
+        except AxesError:
+            if needed:
+                raise
+        return None
+
+    def _trust_request(self) -> TrustRequest:
+        """Freeze what is tried before a run: what is looked at."""
+        request = self._request_now(in_view=False)
+        return TrustRequest.of(request, self._seen(request.source))
 
     @Slot(object)  # type: ignore[untyped-decorator]
     def _receive(self, sent: Sent) -> None:
@@ -276,6 +295,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         ready = not self.is_running and not self.form.problem
         self.view_button.setEnabled(ready)
         self.whole_button.setEnabled(ready)
+        self.trust.setEnabled(ready)
         self.whole_button.setText(WHOLE_STACK if self.form.has_planes else WHOLE_IMAGE)
 
     @Slot()  # type: ignore[untyped-decorator]
@@ -303,6 +323,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         """Stop, and say where what is done is kept: the panel cannot any more."""
         if self._worker is not None and self._request and self._request.folder:
             show_info(self._stopped_text())
+        self.trust.stop()
         self.cancel()
 
     def showEvent(self, event: QShowEvent) -> None:

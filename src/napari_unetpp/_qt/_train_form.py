@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from qtpy.QtCore import QSignalBlocker, Signal
@@ -26,6 +26,7 @@ from napari_unetpp._napari import (
     read_layer,
     snapshot,
 )
+from napari_unetpp._qt._device_choice import DeviceChoice
 from napari_unetpp._qt._label_fields import LabelFields
 from napari_unetpp._qt._name_choice import NameChoice
 from napari_unetpp._qt._network_fields import NetworkFields
@@ -68,10 +69,10 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self.labels = LabelFields(self)
         self.network = NetworkFields(preferences.models_folder, self)
         self.budget = Budget(_MINUTES)
-        self.devices = QComboBox()
+        self.devices = DeviceChoice(preferences.prediction.device)
         self.name = NameChoice(preferences.models_folder)
         self.advanced = TrainSettings()
-        self._set_up_fields(preferences.prediction.device)
+        self._set_up_fields()
         self._lay_out()
         self._connect()
         self._layers_changed()
@@ -165,14 +166,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
     def show_prepared(self, found: Prepared) -> None:
         """Offer models and devices."""
         self.network.models.offer(found.models, found.words)
-        chosen = self.devices.currentData()
-        with QSignalBlocker(self.devices):
-            self.devices.clear()
-            self.devices.addItem(f"Automatic ({found.devices[0].name})", "auto")
-            for device in found.devices:
-                free = device.free_bytes / 2**30
-                self.devices.addItem(f"{device.name}, {free:.1f} GiB free", device.name)
-            self._choose_device(chosen)
+        self.devices.offer(found.devices)
         self._tell()
 
     def show_counts(self, counted: LabelsCounted) -> None:
@@ -215,7 +209,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self.name.look()
         self._tell()
 
-    def _set_up_fields(self, device: str) -> None:
+    def _set_up_fields(self) -> None:
         self.axes_field.setToolTip(
             "One letter for each axis of the image, guessed; correct it if it is wrong."
             "\nT time, C channels, Z depth, Y rows, X columns"
@@ -227,11 +221,8 @@ class TrainForm(QWidget):  # type: ignore[misc]
             "What computes, and its free memory. One run at a time on each device:\n"
             "others wait, also those of the Segment panel."
         )
-        self.devices.addItem("Automatic", "auto")
-        self._choose_device(device)
-        for box, name in ((self.channels, "Channel"), (self.devices, "Device")):
-            box.setAccessibleName(name)
-            box.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
+        self.channels.setAccessibleName("Channel")
+        self.channels.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
 
     def _lay_out(self) -> None:
         self.rows = QFormLayout()
@@ -332,13 +323,6 @@ class TrainForm(QWidget):  # type: ignore[misc]
         if layer in self.image_layers[0] or len(text.strip()) == source.data.ndim:
             source = source.with_axes(parse_axes(text, source.data.shape))
         return source
-
-    def _choose_device(self, device: Any) -> None:
-        index = self.devices.findData(device)
-        if index < 0:
-            self.devices.addItem(device, device)
-            index = self.devices.count() - 1
-        self.devices.setCurrentIndex(index)
 
     def _tell(self, *_: object) -> None:
         self.changed.emit()

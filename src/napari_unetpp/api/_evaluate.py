@@ -18,7 +18,7 @@ from napari_unetpp.nn._object_errors import FOUND_IOU
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_unetpp.config import Nonfinite, Task
+    from napari_unetpp.config import Nonfinite, Precision, Task
     from napari_unetpp.nn import Model
 
 WORST = 5
@@ -40,6 +40,7 @@ def evaluate(
     nonfinite: Nonfinite = "error",
     link: bool = False,
     tta: bool = False,
+    precision: Precision = "auto",
     unlabelled: int | None = None,
     boundary_tolerance: float = BOUNDARY_TOLERANCE,
     csv: str | Path | None = None,
@@ -55,7 +56,8 @@ def evaluate(
         What is segmented.
     labels : sequence of paths, arrays, layers or Images
         The truth of each, in the same order.
-    model, axes, channel, level, device, diameter, tile, batch, nonfinite, link, tta
+    model, axes, channel, level, device, diameter, tile, batch, nonfinite, link, tta, \
+    precision
         As in `predict` and `segment`.
     unlabelled : int, optional
         Label value of pixels that nobody labelled; they are in no sum.
@@ -110,6 +112,7 @@ def evaluate(
         nonfinite=nonfinite,
         link=link,
         tta=tta,
+        precision=precision,
     )
     pairs = (
         (as_image(image, axes, channel), read_labels(truth))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_unetpp._types import Box
-    from napari_unetpp.config import Mode, Nonfinite
+    from napari_unetpp.config import Mode, Nonfinite, Precision
     from napari_unetpp.inference import Event, Prediction, Segmentation
     from napari_unetpp.nn import Model
     from napari_unetpp.tiling import Focus
@@ -41,6 +41,8 @@ def predict(
     batch: int = 1,
     nonfinite: Nonfinite = "error",
     tta: bool = False,
+    precision: Precision = "auto",
+    adaptive: float | None = None,
     store: str | Path | None = None,
 ) -> Prediction:
     """Predict the probability of every class by every head.
@@ -75,6 +77,14 @@ def predict(
     tta : bool
         Average over the flips and right-angle turns of the image (test-time
         augmentation): usually a little better, for eight times the work.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the network. bfloat16 takes half the time and memory where the device
+        computes with it, which "auto" takes it for, and changes few labels; float32 is
+        exact.
+    adaptive : float, optional
+        Stop at the level that settles a block of pixels: what another level may still
+        change of a probability, such as 0.1. All levels are computed everywhere by
+        default. UNet++ on a CPU only.
     store : path, optional
         Folder for probabilities that do not fit in memory; the system's temporary
         folder by default. They are deleted when the result is dropped.
@@ -116,6 +126,8 @@ def predict(
         batch=batch,
         nonfinite=nonfinite,
         tta=tta,
+        precision=precision,
+        adaptive=adaptive,
     )
     found = as_image(image, axes, channel)
     folder = None if store is None else Path(store)
@@ -138,6 +150,8 @@ def segment(
     nonfinite: Nonfinite = "error",
     link: bool = False,
     tta: bool = False,
+    precision: Precision = "auto",
+    adaptive: float | None = None,
     store: str | Path | None = None,
 ) -> Segmentation:
     """Label the objects of an image, or its classes, as the model has learnt.
@@ -145,7 +159,7 @@ def segment(
     Parameters
     ----------
     image, model, axes, channel, mode, level, device, diameter, tile, batch, \
-    nonfinite, tta, store
+    nonfinite, tta, precision, adaptive, store
         As in `predict`.
     link : bool
         Join the objects that a 2-D model finds in neighbouring Z planes into objects of
@@ -183,6 +197,8 @@ def segment(
         nonfinite=nonfinite,
         link=link,
         tta=tta,
+        precision=precision,
+        adaptive=adaptive,
     )
     return result_of(
         segmenting(image, model, settings, axes=axes, channel=channel, store=store)

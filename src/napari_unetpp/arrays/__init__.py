@@ -10,10 +10,12 @@ from napari_unetpp.arrays._axes import (
     with_axes,
 )
 from napari_unetpp.arrays._diameters import equivalent_diameters, object_diameters
+from napari_unetpp.arrays._heads import entropy_of_mean, mean_of_heads
 from napari_unetpp.arrays._image import PIXEL, Image
 from napari_unetpp.arrays._intensity import (
     IntensityRange,
     intensity_range,
+    is_countable,
     normalise,
     working_dtype,
 )
@@ -44,16 +46,19 @@ __all__ = [
     "align_labels",
     "canonical",
     "check_labels",
+    "entropy_of_mean",
     "equivalent_diameters",
     "from_class_index",
     "guess_axes",
     "guess_meaning",
     "infer_rule",
     "intensity_range",
+    "is_countable",
     "known_class_index",
     "label_dtype",
     "labelled_mask",
     "looks_rgb",
+    "mean_of_heads",
     "normalise",
     "object_diameters",
     "parse_axes",

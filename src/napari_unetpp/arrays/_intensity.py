@@ -25,6 +25,10 @@ NONFINITE_CURE = (
 )
 
 
+_AT_ONCE = 2**18
+"""Pixels that are counted at once: NumPy makes wide integers of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class IntensityRange:
     """The intensities that become 0 and 1.
@@ -93,9 +97,10 @@ def intensity_range(
     if n_bad and nonfinite == "error":
         raise ImageError(_bad_pixels(name, n_bad, finite.size))
     if n_bad:
-        ranges = [_range(c[ok], config) for c, ok in zip(sample, finite, strict=True)]
+        channels = [c[ok] for c, ok in zip(sample, finite, strict=True)]
     else:
-        ranges = [_range(channel, config) for channel in sample]
+        channels = list(sample)
+    ranges = _ranges(channels, config)
     if not any(high > low for low, high in ranges):
         values = ", ".join(f"{low:g}" for low, _ in ranges)
         raise ImageError(
@@ -106,6 +111,11 @@ def intensity_range(
     lows = tuple(low for low, _ in ranges)
     highs = tuple(high if high > low else low + 1.0 for low, high in ranges)
     return IntensityRange(lows, highs, sample.shape[1], sampled)
+
+
+def is_countable(dtype: np.dtype[Any]) -> bool:
+    """Return whether a dtype has so few values, all from 0 up, that each is counted."""
+    return dtype.kind == "u" and dtype.itemsize <= 2
 
 
 def normalise(
@@ -165,12 +175,55 @@ def _bad_pixels(name: str, n_bad: int, n: int) -> str:
     )
 
 
+def _ranges(
+    channels: list[npt.NDArray[Any]], config: IntensityConfig
+) -> list[tuple[float, float]]:
+    """Return low and high of each channel, given its finite pixels."""
+    n = len(channels)
+    if config.rule == "fixed":
+        return list(config.fixed) if len(config.fixed) == n else [config.fixed[0]] * n
+    if config.joint and n > 1:
+        return [_range(np.concatenate(channels), config)] * n
+    found: list[tuple[float, float]] = []
+    for k, channel in enumerate(channels):  # grey seen as colour: thrice the same
+        same = k > 0 and np.array_equal(channel, channels[k - 1])
+        found.append(found[-1] if same else _range(channel, config))
+    return found
+
+
 def _range(channel: npt.NDArray[Any], config: IntensityConfig) -> tuple[float, float]:
     """Return low and high of the finite pixels of one channel."""
     if not channel.size:
         return 0.0, 0.0
+    if config.rule == "standard":
+        mean = float(channel.mean(dtype=np.float64))
+        return mean, mean + float(channel.std(dtype=np.float64))
     wanted = (config.low_percentile, config.high_percentile)
-    low, high = (float(v) for v in np.percentile(channel, wanted))
+    low, high = _percentiles(channel, wanted)
     if high > low:
         return low, high
     return float(channel.min()), float(channel.max())
+
+
+def _percentiles(
+    channel: npt.NDArray[Any], wanted: tuple[float, float]
+) -> tuple[float, float]:
+    """Return two percentiles; of few different values they are counted, not sorted."""
+    if not is_countable(channel.dtype):
+        low, high = (float(v) for v in np.percentile(channel, wanted))
+        return low, high
+    counts = np.zeros(np.iinfo(channel.dtype).max + 1, np.int64)
+    for start in range(0, channel.size, _AT_ONCE):
+        part = np.bincount(channel[start : start + _AT_ONCE])
+        counts[: len(part)] += part
+    below = np.cumsum(counts)  # how many pixels are at most 0, 1, 2, ...
+    at = (channel.size - 1) * (np.array(wanted) / 100)
+    first = np.floor(at)
+    a, b = (
+        np.searchsorted(below, np.minimum(first + more, channel.size - 1), "right")
+        for more in (0, 1)
+    )
+    share, step = at - first, b - a
+    # From the nearer end, as np.percentile does, so that no bit is different.
+    found = np.where(share < 0.5, a + step * share, b - step * (1 - share))
+    return float(found[0]), float(found[1])

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -116,6 +115,8 @@ def _planes(labels: LazyArray) -> Iterator[LabelArray]:
 
 def _pieces(plane: LabelArray) -> tuple[int, int]:
     """Return the number of connected pieces of a plane and that of its values."""
+    from scipy import ndimage  # a third of a second that a panel need not wait for
+
     rows = np.flatnonzero(plane.any(axis=1))
     row = rows[len(rows) // 2]  # windows lie around a painted pixel, never beside all
     columns = np.flatnonzero(plane[row])

@@ -13,20 +13,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from napari_unetpp._image_files import expand
+from napari_unetpp.cli import _check, _export
 from napari_unetpp.cli import _options as opt
 from napari_unetpp.cli._exit import EXIT_CODES, GOES_ON, exit_codes, terminable
 from napari_unetpp.cli._help import METRICS, RESULTS
 from napari_unetpp.cli._paths import (
     check_new,
-    expand,
     pair,
-    parse_shard,
     repeat_options,
+    share_out,
 )
 from napari_unetpp.config import (
     PredictionConfig,
     TrainingConfig,
-    WorkersConfig,
 )
 
 _ABOUT = "Segment microscopy images of any size with UNet++, and train it on yours."
@@ -100,6 +100,8 @@ def segment(
     skip_bad: opt.SkipBad = False,
     link: opt.Link = False,
     tta: opt.Tta = False,
+    precision: opt.Precision = "auto",
+    adaptive: opt.Adaptive = None,
     form: opt.Format = "auto",
     probabilities: opt.Probabilities = "uint8",
     ome_zarr: opt.OmeZarr = "0.5",
@@ -108,6 +110,7 @@ def segment(
     scheduler: opt.Scheduler = None,
     shard: opt.Shard = None,
     save_recipe: opt.SaveRecipe = None,
+    dry_run: opt.DryRun = False,
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -131,18 +134,16 @@ def segment(
             skip_bad=skip_bad,
             link=link,
             tta=tta,
+            precision=precision,
+            adaptive=adaptive,
         )
-        share = parse_shard(shard)
-        way = WorkersConfig(workers=workers, scheduler=scheduler, shard=share)
+        way = share_out(workers, scheduler, shard)
         from napari_unetpp.cli import _job, _recipe
 
-        network = _job.load(model, task)
-        stored = {"probability": probabilities, "ome_zarr": ome_zarr}
-        kept = _job.parse_kept(
-            save, network, settings, labels_beside=labels_beside, **stored
-        )
-        source = (axes, channel, mask)
-        job = _job.Job(network, settings, output, kept, form, overwrite, way, *source)
+        loaded = _job.load(model, task)
+        kept = _job.keep(save, loaded, settings, probabilities, ome_zarr, labels_beside)
+        how = (kept, form, overwrite, way, axes, channel, mask, dry_run)
+        job = _job.Job(loaded, settings, output, *how)
         code = _recipe.segment(files, job, model, save_recipe, as_json=as_json)
     raise typer.Exit(code)
 
@@ -241,6 +242,7 @@ def evaluate(
     nonfinite: opt.OnNonfinite = "error",
     link: opt.Link = False,
     tta: opt.Tta = False,
+    precision: opt.Precision = "auto",
     boundary_tolerance: opt.BoundaryTolerance = 2.0,
     json_file: opt.JsonFile = None,
     csv_file: opt.CsvFile = None,
@@ -267,6 +269,7 @@ def evaluate(
             nonfinite=nonfinite,
             link=link,
             tta=tta,
+            precision=precision,
         )
         from napari_unetpp import api
         from napari_unetpp.cli import _evaluate as work
@@ -290,10 +293,24 @@ def evaluate(
 def info(
     model: opt.InfoModel = None,
     recipe: opt.ShowRecipe = False,
+    image: opt.InfoImage = None,
+    device: opt.Device = "auto",
+    memory: opt.Memory = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Show versions, devices, models, and what is wrong here; or tell of one model."""
+    """Show versions, devices, models, and what is wrong here; or tell of one model.
+
+    Of a result: which model, settings and version made it. With --image: what the
+    segmentation of an image by the model will take, before it starts.
+    """
     with exit_codes(as_json=as_json):
+        if image is not None:
+            found = _check.of_image(image, model, device, memory, as_json=as_json)
+            typer.echo(found)
+            return
+        if model and (told := _check.of_result(model, as_json=as_json)):
+            typer.echo(told)
+            return
         if recipe or model is not None:
             from napari_unetpp.cli import _model_info
 
@@ -301,8 +318,9 @@ def info(
             return
         from napari_unetpp.cli._info import gather, lines
 
-        found = gather()
-        typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+        all_told = gather()
+        text = "\n".join(lines(all_told))
+        typer.echo(json.dumps(all_told, indent=2) if as_json else text)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -324,6 +342,10 @@ def demo(
 
         settings = PredictionConfig(device=device, link=True)
         network = api.load_model(model)
-        kept = _job.parse_kept(None, network, settings)
+        kept = _job.keep(None, network, settings)
         job = _job.Job(network, settings, output, kept, "tif", overwrite=True)
         _demo.run(job, as_json=as_json)
+
+
+_check.add_to(app)
+_export.add_to(app)

@@ -17,7 +17,7 @@ from napari_unetpp.cli._segment import Failed, Segmented, segment_images
 from napari_unetpp.io import as_image
 from napari_unetpp.io._disk import disk_errors
 from napari_unetpp.io._figure import (
-    SPREAD_COLOURS,
+    UNSURE_COLOURS,
     Panel,
     image_panel,
     labels_panel,
@@ -130,8 +130,8 @@ def _row(done: Segmented, plane: tuple[int, ...]) -> list[Panel]:
         panels.append(map_panel(f"head {number}, foreground", head[plane]))
     panels.append(map_panel("mean", _read(done, "mean")[plane]))
     if "uncertainty" in done.saved.outputs:
-        spread = _read(done, "uncertainty")[plane]
-        panels.append(map_panel("uncertainty, 0 to 0.5", spread, SPREAD_COLOURS, 0.5))
+        unsure = _read(done, "uncertainty")[plane]
+        panels.append(map_panel("uncertainty", unsure, UNSURE_COLOURS, 1.0))
     return panels
 
 

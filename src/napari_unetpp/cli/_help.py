@@ -7,7 +7,7 @@ Results, in DIR, for an image called NAME.*:
   NAME_mean.tif         probability of the foreground, mean of the heads;
                         a class model: of each class (class first)
   NAME_heads.tif        the same of each head (head first)
-  NAME_uncertainty.tif  spread between the heads, 0 to 0.5
+  NAME_uncertainty.tif  entropy of the mean, 0 (sure) to 1 (even chances)
 Very large images, or --format zarr: all of them in NAME.ome.zarr.
 Until they are complete there is NAME.job, which the same command goes on from."""
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from napari_unetpp.inference import DeviceInfo
+
 PACKAGES = ("napari-unetpp", "torch", "napari", "numpy", "dask", "zarr", "tifffile")
 _REINSTALL = "install napari-unetpp again"
 QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
@@ -67,7 +69,7 @@ def gather() -> dict[str, Any]:
         "system": platform.platform(),
         "versions": found,
         "torch_cuda": torch.version.cuda,
-        "devices": [asdict(device) for device in devices()],
+        "devices": [_device(device) for device in devices()],
         "models": good,
         "problems": [*_viewer_problems(found), *_device_problems(), *broken],
     }
@@ -85,6 +87,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         free, total = (device[f"{k}_bytes"] / 2**30 for k in ("free", "total"))
         memory = f"{free:.1f} of {total:.1f} GiB free"
         yield f"    {device['name']}: {device['label']}, {memory}"
+        yield f"        networks run in {device['precision']}"
     yield "models:"
     for model in found["models"]:
         size = f" of {model['diameter']:.3g} px" if model["diameter"] else ""
@@ -97,6 +100,17 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield "problems:" if found["problems"] else "no problems found"
     for problem in found["problems"]:
         yield f"    {problem['problem']}; cure: {problem['cure']}"
+
+
+def _device(device: DeviceInfo) -> dict[str, Any]:
+    import torch
+
+    from napari_unetpp.inference import why_precision
+
+    return {
+        **asdict(device),
+        "precision": why_precision("auto", torch.device(device.name)),
+    }
 
 
 def _build(cuda: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from napari_unetpp import api
 from napari_unetpp.api._recipe_inputs import open_mask
@@ -36,6 +36,8 @@ class Job:
     axes: str | None = None
     channel: int | None = None
     mask: Path | None = None
+    dry_run: bool = False
+    """Only tell what the runs would take."""
     inputs: Mapping[Path, SegmentInput] = field(default_factory=dict)
     """Of a recipe: axes, channel and mask of each image, in place of those above."""
 
@@ -57,15 +59,25 @@ class Job:
         )
 
 
-def parse_kept(
-    text: str | None, model: Model, settings: PredictionConfig, **stored: Any
+def keep(
+    text: str | None,
+    model: Model,
+    settings: PredictionConfig,
+    probability: Literal["uint8", "float16"] = "uint8",
+    ome_zarr: Literal["0.5", "0.4"] = "0.5",
+    labels_beside: bool = False,
 ) -> OutputConfig:
     """Return the results that ``--save`` asks for; without it all that there are.
 
-    `stored` says how: further fields of `OutputConfig`.
+    The others are as in `OutputConfig`.
     """
     wanted = None if text is None else [word.strip() for word in text.split(",")]
-    return OutputConfig(kinds=result_kinds(model, settings, wanted), **stored)
+    return OutputConfig(
+        kinds=result_kinds(model, settings, wanted),
+        probability=probability,
+        ome_zarr=ome_zarr,
+        labels_beside=labels_beside,
+    )
 
 
 def load(name: str, task: Task | None) -> Model:

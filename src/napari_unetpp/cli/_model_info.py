@@ -13,7 +13,7 @@ from napari_unetpp.io import recipe_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_unetpp.config import ModelConfig
+    from napari_unetpp.config import IntensityConfig, ModelConfig
     from napari_unetpp.nn import Model
 
 _TOLD = (
@@ -29,8 +29,14 @@ _TOLD = (
     "seconds",
     "device",
     "precision",
+    "imported_from",
+    "authors",
+    "licence",
 )
 """What is shown of the record of a training, in this order."""
+
+_NO_CLIP = 1e6
+"""Limits that are further apart change nothing."""
 
 
 def told(name: str | None, *, recipe: bool, as_json: bool) -> str:
@@ -85,6 +91,9 @@ def _gather(model: Model) -> dict[str, Any]:
         "classes": _classes(config),
         "diameter": config.diameter,
         "temperatures": list(config.temperatures),
+        "head_weights": [list(shares) for shares in config.head_weights],
+        "intensity": _intensity(config.intensity),
+        "program": config.network.program and config.network.program.kind,
         "heads": config.network.n_heads,
         "parameters": model.n_parameters,
         "description": config.description,
@@ -106,22 +115,7 @@ def _classes(config: ModelConfig) -> list[dict[str, Any]]:
 
 def _lines(values: dict[str, Any], name: str) -> Iterator[str]:
     """Yield what a person reads."""
-    channels = {"grey": "any image, made grey", "rgb": "grey or colour"}.get(
-        values["channels"], ""
-    )
-    if not channels:
-        channels = f"{values['in_channels']} channel{'s' * (values['in_channels'] > 1)}"
-    yield (
-        f"{values['name']}: finds {values['type']} in {values['spatial_dims']}-D"
-        f" ({channels}), {values['heads']} heads, {values['parameters']:,} parameters"
-    )
-    if values["description"]:
-        yield values["description"]
-    if values["diameter"]:
-        yield f"objects learnt: {values['diameter']:.3g} pixels in diameter"
-    if values["temperatures"]:
-        heads = " ".join(f"{each:.3g}" for each in values["temperatures"])
-        yield f"calibrated: temperatures of the heads {heads}"
+    yield from _network_lines(values)
     yield "classes:"
     for each in values["classes"]:
         colour = f" {each['colour']}" if each["colour"] else ""
@@ -138,6 +132,50 @@ def _lines(values: dict[str, Any], name: str) -> Iterator[str]:
         yield f"recipe: napari-unetpp info {name} --recipe"
     else:
         yield "recipe: none in its header"
+
+
+def _network_lines(values: dict[str, Any]) -> Iterator[str]:
+    """Yield what a model finds, in what, and how sure its heads are."""
+    channels = {"grey": "any image, made grey", "rgb": "grey or colour"}.get(
+        values["channels"], ""
+    )
+    if not channels:
+        channels = f"{values['in_channels']} channel{'s' * (values['in_channels'] > 1)}"
+    size = f"{values['heads']} heads, {values['parameters']:,} parameters"
+    if values["program"]:
+        size = f"an imported {values['program']} program"
+    yield (
+        f"{values['name']}: finds {values['type']} in {values['spatial_dims']}-D"
+        f" ({channels}), {size}"
+    )
+    if values["description"]:
+        yield values["description"]
+    yield f"intensities: {values['intensity']}"
+    if values["diameter"]:
+        yield f"objects learnt: {values['diameter']:.3g} pixels in diameter"
+    if values["temperatures"]:
+        heads = " ".join(f"{each:.3g}" for each in values["temperatures"])
+        yield f"calibrated: temperatures of the heads {heads}"
+    if values["head_weights"]:
+        shares = " ".join(f"{each:.3g}" for each in values["head_weights"][-1])
+        yield f"shares of the heads in their mean {shares}"
+
+
+def _intensity(config: IntensityConfig) -> str:
+    """Return what becomes 0 and 1, in words."""
+    of = "all channels" if config.joint else "each channel"
+    what = {
+        "percentiles": f"percentiles {config.low_percentile:g} and"
+        f" {config.high_percentile:g} of {of} of the whole image",
+        "standard": f"the mean, and a standard deviation above it, of {of}",
+        "fixed": " and ".join(
+            ", ".join(f"{value:g}" for value in ends)
+            for ends in zip(*config.fixed, strict=True)
+        ),
+    }[config.rule]
+    low, high = config.clip
+    clip = f", clipped to {low:g} ... {high:g}" if high - low < _NO_CLIP else ""
+    return f"{what} become 0 and 1{clip}"
 
 
 def _shown(value: object) -> str:

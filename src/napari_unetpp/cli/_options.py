@@ -142,6 +142,22 @@ Tta = Annotated[
         " little better, for eight times the work.",
     ),
 ]
+Precision = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    typer.Option(
+        help="Of the network: bfloat16 is faster where the device computes with it"
+        " (auto takes it there) and changes few labels; float32 is exact.",
+    ),
+]
+Adaptive = Annotated[
+    float | None,
+    typer.Option(
+        metavar="TOLERANCE",
+        help="Compute deep levels only where they matter: what another level may still"
+        " change of a probability, such as 0.1 (UNet++ on a CPU).",
+        show_default=False,
+    ),
+]
 Format = Annotated[
     Literal["auto", "tif", "zarr"],
     typer.Option(
@@ -301,8 +317,26 @@ InfoModel = Annotated[
     str | None,
     typer.Argument(
         metavar="NAME|FILE",
-        help="Bundled model, or model file, that is told about.",
+        help="Bundled model, model file, or result (.tif, .ome.zarr) to tell of.",
         show_default=False,
+    ),
+]
+InfoImage = Annotated[
+    Path | None,
+    typer.Option(
+        "--image",
+        metavar="FILE",
+        help="Tell what the segmentation of this image will take: device, memory, tiles"
+        " and time.",
+        show_default=False,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Write nothing: tell device, memory, tiles and time, by a piece of each"
+        " image.",
     ),
 ]
 ShowRecipe = Annotated[

@@ -1,11 +1,11 @@
-"""What the user names in words: files, folders and patterns, parts of the work."""
+"""What the user names in words: pairs of files, new files, parts of the work."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_unetpp.config import WorkersConfig
 from napari_unetpp.errors import (
-    ImageError,
     LabelsError,
     OutputError,
     OutputExistsError,
@@ -15,26 +15,6 @@ from napari_unetpp.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".zarr")
-_ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
-
-
-def expand(paths: Sequence[Path]) -> list[Path]:
-    """Return the images that paths, folders and patterns such as ``*.tif`` stand for.
-
-    A folder stands for the images right inside it, sorted by name; a zarr folder is an
-    image itself. A path that is not there is kept: reading it will say so.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir() and not _is_zarr(path):
-            found += _images_in(path, "*")
-        elif not path.exists() and any(c in path.name for c in "*?["):
-            found += _images_in(path.parent, path.name)
-        else:
-            found.append(path)
-    return found
 
 
 def pair(images: Sequence[Path], labels: Sequence[Path]) -> None:
@@ -62,6 +42,11 @@ def check_new(path: Path | None, overwrite: bool) -> None:
         )
 
 
+def share_out(workers: int, scheduler: str | None, shard: str | None) -> WorkersConfig:
+    """Return who does the work, as the options say it."""
+    return WorkersConfig(workers=workers, scheduler=scheduler, shard=parse_shard(shard))
+
+
 def parse_shard(text: str | None) -> tuple[int, int] | None:
     """Return ``I/N`` as two whole numbers; which are allowed is said elsewhere."""
     if text is None:
@@ -85,19 +70,3 @@ def repeat_options(arguments: Sequence[str], options: Sequence[str]) -> list[str
             result.append(open_option)
         result.append(argument)
     return result
-
-
-def _images_in(folder: Path, pattern: str) -> list[Path]:
-    """Return the images in a folder whose names fit a pattern; refuse none at all."""
-    found = sorted(p for p in folder.glob(pattern) if p.suffix.lower() in SUFFIXES)
-    if not found:
-        raise ImageError(
-            f"{folder / pattern}: no images there; name files that end in"
-            f" {', '.join(SUFFIXES)}"
-        )
-    return found
-
-
-def _is_zarr(path: Path) -> bool:
-    """Whether a folder is a zarr array or group."""
-    return any((path / mark).is_file() for mark in _ZARR_MARKS)

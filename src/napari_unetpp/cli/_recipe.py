@@ -18,7 +18,7 @@ from napari_unetpp._recipe import (
     settled,
 )
 from napari_unetpp.api._recipe import prepared
-from napari_unetpp.cli import _job, _segment, _train
+from napari_unetpp.cli import _check, _job, _segment, _train
 from napari_unetpp.cli._exit import GOES_ON, RESUMES, ExitCode, exit_codes
 from napari_unetpp.config import OutputConfig
 from napari_unetpp.errors import SettingsError
@@ -87,6 +87,8 @@ def segment(
     as_json: bool,
 ) -> int:
     """Segment images, write that as a recipe if wanted; return the exit code."""
+    if job.dry_run:
+        return _check.of_job(images, job, as_json=as_json)
     if save_to is not None:
         save(of_job(images, job, model), save_to, job.overwrite)
     return _segment.run(images, job, as_json=as_json)

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from napari_unetpp.api._batch import (
+    ImageBegun,
+    ImageDone,
+    ImageFailed,
+    ImageStep,
+    batching,
+)
 from napari_unetpp.cli._display import Display
 from napari_unetpp.cli._exit import EXPECTED, ExitCode, exit_code, message, report
 from napari_unetpp.cli._view import MOST_BAD, RunView
-from napari_unetpp.errors import SettingsError
-from napari_unetpp.inference import (
-    Finished,
-    RunStarted,
-    check_outputs_of,
-    resolve_device,
-    run_job,
-)
 from napari_unetpp.io import stem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_unetpp.cli._job import Job
-    from napari_unetpp.inference import JobRequest, SavedSegmentation
+    from napari_unetpp.inference import RunStarted, SavedSegmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +93,6 @@ class Failed:
 
     image: Path
     error: Exception
-
-    @classmethod
-    def of(cls, image: Path, error: Exception) -> Failed:
-        """Keep an error without the frames that it passed.
-
-        They hold the arrays of the run, which would fill the memory while the other
-        images are segmented.
-        """
-        link: BaseException | None = error
-        while link is not None:
-            link.__traceback__ = None
-            link = link.__cause__ or link.__context__
-        return cls(image, error)
 
     def summary(self) -> dict[str, Any]:
         """Return what --json shows."""
@@ -190,63 +174,19 @@ def segment_images(
     DeviceError
         Before any work, if there is no such device.
     """
-    job.model.network.check_level(job.settings.level)
-    if job.workers.scheduler is None:  # else the devices are those of the cluster
-        resolve_device(job.settings.device)
-    planned: dict[Path, list[Path]] = {}
-    for image in images:
-        try:
-            planned[image] = _places(job.request(image))
-        except EXPECTED as error:
-            yield Failed.of(image, error)
-    _refuse_clashes(planned, images)
-    for image in planned:
-        check_outputs_of(job.request(image))  # again: thousands are not kept open
-    for image in planned:
-        try:
-            yield _segment_image(image, job, display)
-        except EXPECTED as error:
-            yield Failed.of(image, error)
-
-
-def _places(request: JobRequest) -> list[Path]:
-    """Return all that a request writes, the results first."""
-    return [*dict.fromkeys(request.paths.values()), request.job_folder]
-
-
-def _refuse_clashes(planned: Mapping[Path, list[Path]], images: Sequence[Path]) -> None:
-    """Refuse two images of one name, whose results would have one name too.
-
-    And results in the place of an image: not even --overwrite may destroy the input.
-    """
-    owners: dict[Path, Path] = {}
-    inputs = {image.resolve() for image in images}
-    for image, places in planned.items():
-        for path in places:
-            if owners.setdefault(path, image) != image:
-                raise SettingsError(
-                    f"{owners[path]} and {image} would both write {path}; segment them"
-                    " into different folders"
-                )
-            if path.resolve() in inputs:
-                raise SettingsError(
-                    f"{path} is one of the images, and the results of {image} would"
-                    " replace it; choose another folder for the results"
-                )
-
-
-def _segment_image(path: Path, job: Job, display: Display) -> Segmented:
-    """Segment one image and write its results."""
-    start = time.monotonic()
-    request = job.request(path)
-    sizes = dict(zip(request.image.axes, request.image.shape, strict=True))
-    view = RunView(path.name, [sizes[a] for a in "ZYX" if a in sizes], display)
-    started: RunStarted | None = None
-    with closing(run_job(request, uuid4().hex)) as events:
+    images = list(dict.fromkeys(images))  # patterns may name one twice
+    views: dict[int, RunView] = {}
+    with closing(batching(images, job)) as events:
         for event in events:
-            view.show(event)
-            if isinstance(event, RunStarted):
-                started = event
-            elif isinstance(event, Finished):
-                saved = cast("SavedSegmentation", event.result)
-    return Segmented(path, saved, started, time.monotonic() - start)
+            if isinstance(event, ImageBegun):
+                sizes = dict(zip(event.axes, event.shape, strict=True))
+                spatial = [sizes[letter] for letter in "ZYX" if letter in sizes]
+                name = images[event.index].name
+                views = {event.index: RunView(name, spatial, display)}
+            elif isinstance(event, ImageStep):
+                views[event.index].show(event.event)
+            elif isinstance(event, ImageDone):
+                image = images[event.index]
+                yield Segmented(image, event.saved, event.started, event.seconds)
+            elif isinstance(event, ImageFailed):
+                yield Failed(images[event.index], event.error)

@@ -70,7 +70,7 @@ class RunView:
         sizes = self._sizes[-len(event.core) :]
         if event.store is not None:  # of an image that is rescaled these are others
             sizes = event.store.layout.spatial_shape
-        more = recomputed(sizes, event.core, event.halo)
+        more = recomputed(sizes, event.core, event.halo, streams=event.streams)
         lines = [
             f"{tiles} of {core} on {event.device}, up to {size(event.memory)} of"
             f" memory, {more:.0%} extra for context"
@@ -95,7 +95,13 @@ class RunView:
             self._display.say(f"{self._name}: more pieces are skipped")
 
 
-def recomputed(sizes: Sequence[int], core: Sequence[int], halo: Sequence[int]) -> float:
+def recomputed(
+    sizes: Sequence[int],
+    core: Sequence[int],
+    halo: Sequence[int],
+    *,
+    streams: bool = False,
+) -> float:
     """Return how many pixels are computed beyond those of the image, as its share.
 
     Tiles with their halo end where the image does. The axes are independent: the sum
@@ -106,6 +112,9 @@ def recomputed(sizes: Sequence[int], core: Sequence[int], halo: Sequence[int]) -
     sizes, core, halo : sequences of int
         Pixels of the image, of a tile's core, and of its context on each side, along
         the spatial axes.
+    streams : bool
+        Whether rows flow through the network: along the first axis none is computed
+        twice then.
     """
     ratios = (
         sum(
@@ -113,7 +122,7 @@ def recomputed(sizes: Sequence[int], core: Sequence[int], halo: Sequence[int]) -
             for start in range(0, n, edge)
         )
         / n
-        for n, edge, context in zip(sizes, core, halo, strict=True)
+        for n, edge, context in list(zip(sizes, core, halo, strict=True))[streams:]
     )
     return math.prod(ratios) - 1
 

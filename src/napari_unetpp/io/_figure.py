@@ -37,7 +37,7 @@ PROBABILITY_COLOURS = (
 )
 """Dark violet for 0, yellow for the top; told apart by the colour-blind too."""
 
-SPREAD_COLOURS = (
+UNSURE_COLOURS = (
     (0, 0, 4),
     (81, 18, 124),
     (183, 55, 121),

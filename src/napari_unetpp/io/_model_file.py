@@ -78,6 +78,22 @@ def save_model(
     return path
 
 
+def retitle(path: Path, target: Path, name: str) -> None:
+    """Write a copy of a model file whose model calls itself `name`; weights as stored.
+
+    Raises
+    ------
+    ModelFileError, OutputError
+        If the file is damaged, or the copy cannot be written.
+    """
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    config = _parse_header(path, metadata).model_copy(update={"name": name})
+    with beside(target) as part:
+        part.write_bytes(save(weights, {**metadata, _KEY: config.model_dump_json()}))
+
+
 def _weights(model: Model) -> dict[str, Tensor]:
     return {
         name: value.detach().cpu().contiguous()

@@ -16,7 +16,6 @@ OURS = "napari-unetpp"
 
 _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 _COLOURS = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
-_MOST_UNCERTAIN = 0.5  # heads that say 0 and 1 in equal parts
 
 
 def root_attributes(layout: ResultLayout) -> dict[str, Any]:
@@ -127,9 +126,8 @@ def _placement(
 def _display(image: StoredImage) -> dict[str, Any]:
     """Return names, colours and the range of values for other viewers."""
     most = float(STEPS if image.dtype == "uint8" else 1)
-    end = most * _MOST_UNCERTAIN if image.kind == "uncertainty" else most
     names = image.channels or (image.kind,)
-    window = {"min": 0.0, "max": most, "start": 0.0, "end": end}
+    window = {"min": 0.0, "max": most, "start": 0.0, "end": most}
     return {
         "channels": [
             {

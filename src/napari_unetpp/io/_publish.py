@@ -18,6 +18,7 @@ from napari_unetpp.io._disk import disk_errors, remove, replace
 from napari_unetpp.io._ome_metadata import OURS, labels_attributes, provenance
 from napari_unetpp.io._output import check_outputs
 from napari_unetpp.io._result_store import RESULT, ResultStore
+from napari_unetpp.io._write_shards import PARTIAL
 from napari_unetpp.io._write_tiff import PROVENANCE_TAG, with_small_labels, write_tiff
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from napari_unetpp.io._result_layout import OmeZarr, ResultLayout
 
 _LABELS = "labels/labels"
-_PARTIAL = ".partial"  # at the end of files that a killed writer has left
 
 
 def publish(
@@ -132,7 +132,7 @@ def labels_beside(results: Path, image: Path, name: str) -> Path:
         if not target.exists():
             part = target.with_name(f".{name}.part")
             remove(part)
-            shutil.copytree(source, part, ignore=shutil.ignore_patterns(f"*{_PARTIAL}"))
+            shutil.copytree(source, part, ignore=shutil.ignore_patterns(f"*{PARTIAL}"))
             os.replace(part, target)
         known = _ome(dict(group.attrs)).get("labels", [])
         if name not in known:
@@ -154,12 +154,30 @@ def read_fingerprint(path: Path) -> str | None:
     str or None
         ``None`` if it is missing, not ours, or tells none.
     """
+    found = read_provenance(path).get("fingerprint")
+    return found if isinstance(found, str) else None
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Return what a result tells of where it comes from.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF file or an OME-Zarr folder.
+
+    Returns
+    -------
+    dict
+        ``model`` and ``version`` that made it, ``made``: in words all that decided the
+        result (image, settings, a hash of the model), ``fingerprint``, a hash of these,
+        and ``recipe``, all settings. Empty if it is missing, not ours, or tells nothing.
+    """
     try:
         made = _attributes(path).get(OURS) if path.is_dir() else _tiff_provenance(path)
     except (OSError, ValueError, tifffile.TiffFileError):
-        return None
-    found = made.get("fingerprint") if isinstance(made, dict) else None
-    return found if isinstance(found, str) else None
+        return {}
+    return made if isinstance(made, dict) else {}
 
 
 def _is_beside(path: Path) -> bool:
@@ -232,5 +250,5 @@ def _remove_partial(folder: Path) -> None:
     """Remove the pieces of files that a killed writer has left."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            if name.endswith(_PARTIAL):
+            if name.endswith(PARTIAL):
                 (Path(parent) / name).unlink(missing_ok=True)

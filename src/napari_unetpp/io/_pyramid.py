@@ -34,7 +34,7 @@ COARSEST = 1024
 """Pixels along Y and X below which no further level is made."""
 
 _SMALLEST_EDGE = {2: 64, 3: 32}
-_LARGEST_CHUNK = {2: 256, 3: 64}
+_LARGEST_CHUNK = {2: 512, 3: 64}
 _SMALLEST_CHUNK = 16
 _COARSE_EDGE = {2: 1024, 3: 128}
 _THICK = 1.5
@@ -204,6 +204,10 @@ def _whole_axis(size: int, n: int) -> tuple[int, int]:
 
 def _chunk(edge: int, n: int) -> int:
     """Return the largest part of a shard's edge that divides it and is not large."""
-    most = min(edge, _LARGEST_CHUNK[n])
-    chunk = next(size for size in range(most, 0, -1) if edge % size == 0)
-    return chunk if chunk >= min(_SMALLEST_CHUNK, edge) else edge
+    return divisor(edge, _LARGEST_CHUNK[n])
+
+
+def divisor(edge: int, most: int) -> int:
+    """Return the largest divisor of an edge up to `most`; the edge if that is tiny."""
+    found = next(size for size in range(min(edge, most), 0, -1) if edge % size == 0)
+    return found if found >= min(_SMALLEST_CHUNK, edge) else edge

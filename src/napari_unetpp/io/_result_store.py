@@ -28,11 +28,11 @@ from napari_unetpp.io._disk import disk_errors, remove
 from napari_unetpp.io._pyramid import reduced
 from napari_unetpp.io._result import Result
 from napari_unetpp.io._result_view import LevelView
+from napari_unetpp.io._write_shards import WholeChunks, write_shards
 from napari_unetpp.io._zarr_arrays import (
     WORK_ARRAYS,
     create_ome_zarr,
     create_work,
-    write_shards,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from napari_unetpp._types import Box
     from napari_unetpp.io._result import OutputKind
     from napari_unetpp.io._result_layout import ResultLayout, StoredImage
-    from napari_unetpp.io._zarr_arrays import Index
+    from napari_unetpp.io._write_shards import Index
     from napari_unetpp.tiling import Tile
 
 RESULT = "result.ome.zarr"
@@ -112,14 +112,14 @@ class ResultStore:
         return self._work["interior"]
 
     @property
-    def nodes(self) -> Any:
-        """Numbers of seeds and pieces in each block; zarr array of uint32."""
-        return self._work["nodes"]
+    def nodes(self) -> WholeChunks:
+        """Numbers of seeds and pieces in each block, uint32."""
+        return WholeChunks(self._work["nodes"])
 
     @property
-    def grown(self) -> tuple[Any, Any]:
-        """Objects while they grow, two versions of them; zarr arrays of uint32."""
-        return self._work["grown0"], self._work["grown1"]
+    def grown(self) -> tuple[WholeChunks, WholeChunks]:
+        """Objects while they grow, two versions of them, uint32."""
+        return WholeChunks(self._work["grown0"]), WholeChunks(self._work["grown1"])
 
     def write_tile(self, tile: Tile, values: Mapping[str, npt.NDArray[Any]]) -> None:
         """Keep the results of a tile, on all levels that it owns.
@@ -268,7 +268,7 @@ class ResultStore:
         source = self._index(image, loop, level.below(box, finer.shape))
         pixels = np.asarray(self._array(image, number - 1)[source])
         pixels = reduced(pixels, level.step, labels=image.kind == "labels")
-        self._array(image, number)[self._index(image, loop, box)] = pixels
+        write_shards(self._array(image, number), self._index(image, loop, box), pixels)
 
     def _array(self, image: StoredImage, number: int) -> Any:
         return self._result[f"{image.place}/{number}"]

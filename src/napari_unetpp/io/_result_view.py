@@ -13,7 +13,7 @@ from napari_unetpp.io._result_layout import STEPS
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_ATTEMPTS = 4
+_ATTEMPTS = 12
 _PAUSE = 0.02  # seconds; a shard is put in the place of another in less
 
 
@@ -82,7 +82,7 @@ class LevelView:
         return (*key[:at], *filling, *after)
 
     def _read(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
-        """Read, and once more if a writer has replaced the shard meanwhile.
+        """Read, and again if a writer has replaced the shard meanwhile.
 
         A shard is read in two steps, its table and what the table points to; between
         them the file may have become another. Then what is found cannot be decoded,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 import numpy as np
+from dask.threaded import get as in_threads
 
-from napari_unetpp.arrays import intensity_range, working_dtype
+from napari_unetpp.arrays import intensity_range, is_countable, working_dtype
 from napari_unetpp.errors import ImageError, ImageGoneError
 from napari_unetpp.io._retry import read_again
 
@@ -58,7 +59,7 @@ def image_range(
     """
     n_pixels = math.prod(canonical.result_shape)
     for turn in range(_TURNS):
-        sample = sample_intensities(canonical, turn=turn, skip_bad=skip_bad)
+        sample = _sample(canonical, MAX_PIXELS, turn, skip_bad=skip_bad)
         sampled = sample.shape[1] < n_pixels
         if not sampled or (sample != sample[:, :1]).any():
             break  # else the image may be empty but for what was not looked at
@@ -97,6 +98,17 @@ def sample_intensities(
     ImageError
         If pixels cannot be read; with `skip_bad`, if none can.
     """
+    found = _sample(canonical, max_pixels, turn, skip_bad=skip_bad)
+    return found.astype(working_dtype(canonical.data.dtype), copy=False)
+
+
+def _sample(
+    canonical: Canonical, max_pixels: int, turn: int, *, skip_bad: bool
+) -> npt.NDArray[Any]:
+    """Return pixels (C, n) of an image as `sample_intensities` does.
+
+    Integers of at most 16 bits stay what they are: their percentiles need no sorting.
+    """
     n, name = canonical.n_channels, canonical.image.name
     at = len(canonical.loop_axes)
     if math.prod(canonical.result_shape) <= max_pixels:
@@ -104,7 +116,7 @@ def sample_intensities(
     else:
         pieces = [canonical.cut(box) for box in _blocks(canonical, max_pixels, turn)]
     try:
-        found = read_again(lambda: dask.compute(*pieces), name)
+        found = read_again(lambda: dask.compute(*pieces, scheduler=in_threads), name)
     except ImageGoneError:
         raise
     except ImageError as error:
@@ -114,16 +126,18 @@ def sample_intensities(
         if not found:
             raise ImageError(f"{name}: no pixel of the sample can be read") from error
     rows = [np.moveaxis(np.asarray(block), at, 0).reshape(n, -1) for block in found]
-    return np.concatenate(rows, axis=1, dtype=working_dtype(canonical.data.dtype))
+    dtype = canonical.data.dtype
+    kept = dtype if is_countable(dtype) else working_dtype(dtype)
+    return np.concatenate(rows, axis=1, dtype=kept)
 
 
 def sample_bytes(canonical: Canonical) -> int:
     """Return how many bytes `image_range` takes at most."""
     n_pixels = min(math.prod(canonical.result_shape), MAX_PIXELS)
-    found = canonical.data.dtype.itemsize
-    working = working_dtype(canonical.data.dtype).itemsize
+    dtype = canonical.data.dtype
+    working = 0 if is_countable(dtype) else working_dtype(dtype).itemsize
     # As found, all in a row, which are finite, and those in the order of their values.
-    return n_pixels * canonical.n_channels * (2 * found + 1 + 2 * working)
+    return n_pixels * canonical.n_channels * (2 * dtype.itemsize + 1 + 2 * working)
 
 
 def _readable(piece: Any, at: int, name: str) -> Iterator[npt.NDArray[Any]]:

@@ -17,7 +17,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from napari_unetpp._types import slices
-from napari_unetpp.errors import SettingsError
+from napari_unetpp.arrays import entropy_of_mean
 from napari_unetpp.io._disk import disk_errors
 
 if TYPE_CHECKING:
@@ -136,25 +136,15 @@ class PredictionStore:
         blocks = self._view((len(self.head_names), 1))
         return blocks.map_blocks(_mean, drop_axis=0, dtype=np.float32, meta=_META)
 
-    def uncertainty(self) -> da.Array:
-        """Return a view (*loops, *spatial) of the heads' disagreement, float32.
+    def uncertainty(self, *, objects: bool) -> da.Array:
+        """Return a view (*loops, *spatial) of how unsure the mean is, float32, 0...1.
 
-        It is sqrt(sum over classes of the variance over heads / 2): 0 where all heads
-        agree, at most 0.5; for two classes the standard deviation of either.
-
-        Raises
-        ------
-        SettingsError
-            If only one head was kept.
+        See `entropy_of_mean`.
         """
-        if len(self.head_names) < 2:
-            raise SettingsError(
-                f"uncertainty is the spread between heads but only"
-                f" {', '.join(self.head_names)} was kept; predict in accurate mode with"
-                " a model of at least two heads, and keep all of them"
-            )
         blocks = self._view((len(self.head_names), len(self.class_names)))
-        return blocks.map_blocks(spread, drop_axis=[0, 1], dtype=np.float32, meta=_META)
+        return blocks.map_blocks(
+            _unsure, objects=objects, drop_axis=[0, 1], dtype=np.float32, meta=_META
+        )
 
     def _view(self, leading: tuple[int, int]) -> da.Array:
         """Return the stored array in chunks of a tile and `leading` heads, classes."""
@@ -179,9 +169,6 @@ def _mean(block: npt.NDArray[Any]) -> FloatArray:
     return np.asarray(_as_float(block).mean(axis=0, dtype=np.float32))
 
 
-def spread(block: npt.NDArray[Any]) -> FloatArray:
-    """Return the uncertainty (...) of (H, K, ...)."""
-    variance = _as_float(block).var(axis=0, dtype=np.float32)  # (K, ...)
-    # One class stands for two, itself and what it is not, of the same variance.
-    share = 1.0 if len(variance) == 1 else 0.5
-    return np.asarray(np.sqrt(share * variance.sum(axis=0)), np.float32)
+def _unsure(block: npt.NDArray[Any], *, objects: bool) -> FloatArray:
+    """Return the uncertainty (...) of the mean of heads (H, K, ...)."""
+    return entropy_of_mean(_mean(block), objects=objects)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import math
-from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, ZstdCodec
 
 from napari_unetpp.io._ome_metadata import (
     image_attributes,
     labels_attributes,
     root_attributes,
 )
-from napari_unetpp.io._pyramid import pyramid
+from napari_unetpp.io._pyramid import divisor
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
     from napari_unetpp.io._pyramid import Level
     from napari_unetpp.io._result_layout import ResultLayout, StoredImage
-
-Index = tuple[int | slice, ...]
 
 WORK_ARRAYS = {
     "foreground": "uint8",
@@ -35,6 +34,8 @@ WORK_ARRAYS = {
 """What objects are made from, and in, and the dtype of each."""
 
 _BY_TILE = ("foreground", "interior")
+_WORK_CHUNK = {2: 512, 3: 96}
+"""Edges of what is read in one piece, at most: blocks, and what lies around them."""
 
 
 def create_ome_zarr(path: Path, layout: ResultLayout) -> None:
@@ -59,37 +60,15 @@ def create_work(path: Path, layout: ResultLayout) -> None:
     ones = (1,) * len(loops)
     for name, dtype in WORK_ARRAYS.items():
         edges = layout.core if name in _BY_TILE else layout.block
-        level = pyramid(layout.spatial_shape, edges, layout.scale[-len(edges) :])[0]
+        chunks = (divisor(edge, _WORK_CHUNK[len(edges)]) for edge in edges)
         root.create_array(
             name=name,
-            shape=loops + level.shape,
-            shards=ones + level.shard,
-            chunks=ones + level.chunk,
+            shape=tuple(layout.shape),
+            chunks=(*ones, *chunks),
             dtype=dtype,
             compressors=BloscCodec(cname="lz4", clevel=1),
             fill_value=0,
         )
-
-
-def write_shards(array: Any, index: Index, pixels: npt.NDArray[Any]) -> None:
-    """Write pixels that fill shards of an array on the disk up to its end.
-
-    Shards of zeros are deleted; zarr would do the same, but only after it has encoded
-    them at length.
-    """
-    if pixels.any():
-        array[index] = pixels
-        return
-    edges = array.shards or array.chunks
-    spans = []
-    for at, size, edge in zip(index, array.shape, edges, strict=True):
-        start, stop, _ = (at if isinstance(at, slice) else slice(at, at + 1)).indices(
-            size
-        )
-        spans.append(range(start // edge, -(-stop // edge)))
-    folder = Path(array.store.root) / array.path
-    for place in product(*spans):
-        (folder / array.metadata.encode_chunk_key(place)).unlink(missing_ok=True)
 
 
 def _create_level(
@@ -120,6 +99,13 @@ def _create_level(
     group.create_array(
         **settings,
         shards=None if math.prod(shards) == math.prod(settings["chunks"]) else shards,
-        compressors=BloscCodec(cname="zstd", clevel=1),
+        compressors=_compressor(image.dtype),
         dimension_names=[letter.lower() for letter in image.axes],
     )
+
+
+def _compressor(dtype: npt.DTypeLike) -> BloscCodec | ZstdCodec:
+    """Return what compresses a level: of single bytes there is nothing to shuffle."""
+    if np.dtype(dtype).itemsize == 1:
+        return ZstdCodec(level=1)
+    return BloscCodec(cname="zstd", clevel=1)
