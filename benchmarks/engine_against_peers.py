@@ -22,10 +22,10 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from functools import partial
@@ -38,9 +38,12 @@ import psutil
 import torch
 
 import _peer_engines as peers
-import napari_unetpp
 from _peer_models import CASES, QUICK, Case, image_of, model_of, normalised
+from napari_unetpp.config import PredictionConfig
+from napari_unetpp.inference import RunStarted, TileDone
+from napari_unetpp.inference._predicting import predict_image
 from napari_unetpp.inference._predictor import bytes_per_pixel
+from napari_unetpp.io import as_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,13 +102,17 @@ def _rows(model: Model, case: Case, *, precision: str) -> Engine:
 
 def _predict(model: Model, case: Case, *, precision: str) -> Engine:
     """Return the whole road: an array of counts in, a prediction out."""
+    counts = image_of(case)
 
     def run(x: FloatArray) -> tuple[Any, int]:
-        image = image_of(case)
-        found = napari_unetpp.predict(
-            image, model, axes=case.axes, device="cpu", precision=precision
-        )
-        return np.asarray(found.mean), 0
+        settings = PredictionConfig(device="cpu", precision=precision)
+        n_pixels, last = 0, None
+        for event in predict_image(as_image(counts, case.axes), model, settings, "run"):
+            if isinstance(event, RunStarted):
+                last = event.prediction
+            elif isinstance(event, TileDone):
+                n_pixels = event.network_pixels
+        return np.asarray(last.mean), n_pixels
 
     return run
 
@@ -229,12 +236,21 @@ def memory_of(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     model = model_of(case, options.folder, options.steps)
     x = normalised(image_of(case))
     engine = builders(options)[options.one](model=model, case=case)
-    before = psutil.Process().memory_info().rss
+    process, over = psutil.Process(), threading.Event()
+    seen = [process.memory_info().rss]
+
+    def look() -> None:
+        while not over.wait(0.005):
+            seen.append(process.memory_info().rss)
+
+    looking = threading.Thread(target=look)
+    looking.start()
     engine(x)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    over.set()
+    looking.join()
     return {
         "result_mib": round(4 * model.config.network.out_channels * x.size / 2**20),
-        "risen_mib": round((peak - before) / 2**20),
+        "risen_mib": round((max(seen) - seen[0]) / 2**20),
     }
 
 

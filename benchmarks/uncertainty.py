@@ -5,11 +5,11 @@
 FOLDER holds a data set that `_datasets` knows, such as dsb2018; judged are the images
 that no training reads. Printed are, for all pixels of these images together and for
 each kind of image: the share of wrong pixels; how well the entropy of the mean of the
-heads (the uncertainty layer) and the spread of the heads find them (AUROC; the risk among the
-80, 90 and 95 % of the pixels that are surest; AURC, beside that of an uncertainty that
-knows all errors); and the expected calibration error of the mean and of each head. Of
-models of objects, a pixel is wrong where foreground is taken for background or the
-other way round.
+heads (the uncertainty layer) and the spread of the heads find them (AUROC; the risk
+among the 80, 90 and 95 % of the pixels that are surest; AURC, beside that of an
+uncertainty that knows all errors); and the expected calibration error of the mean and
+of each head. Of models of objects, a pixel is wrong where foreground is taken for
+background or the other way round.
 
 ``--calibrate`` calibrates the model before, on the images that choose the weights of a
 training. With ``--output``, ``uncertainty.json`` and ``risk_coverage.png`` are written.

@@ -124,6 +124,25 @@ def test_what_goes_on_is_exact_and_what_stays_repeats_its_last_answer(case):
     assert saved > 0 or depths.ndim == 3, "little is saved of small stacks"
 
 
+def test_memory_may_hold_anything_before(case, monkeypatch):
+    fresh = torch.empty
+
+    def poisoned(*args, **kwargs):
+        memory = fresh(*args, **kwargs)
+        return memory.fill_(torch.nan) if memory.is_floating_point() else memory
+
+    _, heads, depths, _ = _streams(*case, 0.01)
+    monkeypatch.setattr(torch, "empty", poisoned)
+    monkeypatch.setattr(
+        torch.Tensor,
+        "new_empty",
+        lambda like, size, dtype=None: poisoned(size, dtype=dtype or like.dtype),
+    )
+    _, again, levels, _ = _streams(*case, 0.01)
+    assert torch.equal(depths, levels)
+    torch.testing.assert_close(again, heads, rtol=0, atol=1e-6)
+
+
 def test_blocks_stop_as_a_whole(case):
     network, image = case
     *_, depths, _ = _streams(network, image, 0.01)

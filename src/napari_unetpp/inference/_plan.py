@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from napari_unetpp._types import Box, LazyArray
     from napari_unetpp.arrays import Canonical, Image, IntensityRange, Rescaling
-    from napari_unetpp.config import ModelConfig, PredictionConfig
+    from napari_unetpp.config import ModelConfig, NetworkConfig, PredictionConfig
     from napari_unetpp.inference._first_look import Preview
     from napari_unetpp.nn import Model
 
@@ -225,9 +225,8 @@ def make_plan(
     view = View.of(wanted, shape, halo, alignment)
     part = view.cut(whole, rescaling)
     streams = _may_stream(predictor, view)
-    if streams and predictor.adaptive is not None:  # decisions come late
-        late = round_up(adaptive_lag(predictor.config), alignment[0])
-        halo = (max(halo[0], late), *halo[1:])
+    if streams and predictor.adaptive is not None:
+        halo = _later(halo, predictor.config)
     need = MemoryModel(
         predictor,
         part,
@@ -278,6 +277,12 @@ def _predictor(model: Model, settings: PredictionConfig) -> Predictor:
         precision=resolve_precision(settings.precision, device, model.config.network),
         adaptive=settings.adaptive,
     )
+
+
+def _later(halo: tuple[int, ...], config: NetworkConfig) -> tuple[int, ...]:
+    """Return the halo of rows that wait for a decision how deep to go."""
+    late = round_up(adaptive_lag(config), config.alignment()[0])
+    return (max(halo[0], late), *halo[1:])
 
 
 def _may_stream(predictor: Predictor, view: View) -> bool:

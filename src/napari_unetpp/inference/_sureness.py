@@ -159,8 +159,8 @@ def _slabs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
 def _spread(heads: FloatArray) -> FloatArray:
     """Return how far heads (H, K, n) are apart, 0...0.5.
 
-    It is sqrt(sum over classes of the variance over heads / 2): 0 where all heads agree;
-    for two classes the standard deviation of either.
+    It is sqrt(sum over classes of the variance over heads / 2): 0 where all agree; for
+    two classes the standard deviation of either.
     """
     variance = heads.var(axis=0, dtype=np.float32)  # (K, n)
     # One class stands for two, itself and what it is not, of the same variance.

@@ -171,7 +171,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     dict
         ``model`` and ``version`` that made it, ``made``: in words all that decided the
         result (image, settings, a hash of the model), ``fingerprint``, a hash of these,
-        and ``recipe``, all settings. Empty if it is missing, not ours, or tells nothing.
+        and ``recipe``, all settings. Empty if missing, not ours, or telling nothing.
     """
     try:
         made = _attributes(path).get(OURS) if path.is_dir() else _tiff_provenance(path)

@@ -296,11 +296,7 @@ class AdaptiveStream(Stream):
             stride[1],
         )
         phase = round_up(context, stride[0])
-        # Linear up-sampling reads neighbours with no share too: these must be finite.
-        linear = self.network.config.upsampling == "linear"
-        return Chunks(
-            region, rows_at_once(self.network.config, node.level), phase, clean=linear
-        )
+        return Chunks(region, rows_at_once(self.network.config, node.level), phase)
 
     def _answer(self, head: int) -> Answer:
         """Return what follows from a head."""

@@ -6,7 +6,8 @@ kernels know nothing of it::
     map      ..[aaaa].........[bbbbbbbb]...[cc]....
     packed   .aaaa..bbbbbbbb..cc.
 
-Nothing that is wanted reads what is not computed.
+What is not computed is zero: nothing that is wanted reads it, but kernels multiply it
+by weights of zero, and memory may hold what is not a number.
 """
 
 from __future__ import annotations
@@ -135,14 +136,11 @@ class Chunks:
     phase : int
         Row at which the second one begins: a step before another is ahead by the rows
         that the other reads.
-    clean : bool
-        Whether what is not computed must be zero; else it may hold anything.
     """
 
     region: Region
     n_rows: int
     phase: int
-    clean: bool = False
 
     def whole(self, row: int) -> int:
         """Return up to which row there are whole chunks among the first `row` rows."""
@@ -206,8 +204,7 @@ class GatedConvolve(Convolve):
                 self.n_computed += (end - first) * math.prod(self._chunks.region.inner)
                 continue
             target = self.target.extend(end - first)
-            if self._chunks.clean:
-                target.zero_()
+            target.zero_()
             if boxes:
                 self._pieces(first, end, boxes, target)
 
@@ -264,8 +261,7 @@ class GatedTransposed(Transposed):
                 super().compute(first, end)
                 continue
             target = self.target.extend(end - first)
-            if self._chunks.clean:
-                target.zero_()
+            target.zero_()
             if boxes:
                 self._pieces(first, end, boxes, target)
 

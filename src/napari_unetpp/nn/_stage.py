@@ -17,8 +17,8 @@ BLOCK_BYTES = 2**21
 """Size of a map of level 0 that goes through the network together: deep levels have
 few pixels of it, and each call of a kernel has a price."""
 
-CACHED = 2**19
-"""Bytes of a map that are computed together, so that the cache has them when read."""
+CACHED = 2**18
+"""Values of a map that are computed together, so that the cache has them when read."""
 
 
 @dataclass(frozen=True, slots=True)

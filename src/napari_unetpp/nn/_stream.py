@@ -220,7 +220,7 @@ class Stream:
     def _most(self, level: int) -> int:
         """Return how many rows are computed together, while they are in the cache."""
         a_row = math.prod(self._levels[level][1:]) * self.network.config.widths[level]
-        return max(1, CACHED // (a_row * self.network.dtype.itemsize))
+        return max(1, CACHED // a_row)
 
     def _check(self, rows: Tensor) -> None:
         if self._image.total is not None:
@@ -374,9 +374,9 @@ def stream_bytes(
     plan = plan_stream(config, heads, inner, dtype, n_rows)
     pixels = math.prod(inner)
     out = (plan.most_out + rows) * pixels * len(heads) * config.out_channels
-    return plan.n_bytes + _FLOAT * out + _TEMPORARY * CACHED
+    return plan.n_bytes + _FLOAT * out + _TEMPORARY * _FLOAT * CACHED
 
 
 _FLOAT = 4
-_TEMPORARY = 16
+_TEMPORARY = 8
 """Maps of the size that is computed together which kernels make for themselves."""
