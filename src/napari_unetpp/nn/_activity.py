@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _PANEL = 6
 """Blocks that are taken together along all inner axes but the first."""
 
-_WHOLE = 0.85
+_WHOLE = 0.65
 """Share of the pixels from which on all are computed: packing them costs as much."""
 
 
