@@ -69,6 +69,7 @@ class Case:
 CASES = (
     Case("2-D 4096, quarter widths", (4096, 4096), QUARTER),
     Case("2-D 2048, paper widths", (2048, 2048), PAPER),
+    Case("2-D 4096, paper widths", (4096, 4096), PAPER),
     Case("3-D 64 x 512 x 512, quarter widths", (64, 512, 512), QUARTER),
     Case("3-D 64 x 256 x 256, paper widths", (64, 256, 256), PAPER),
 )

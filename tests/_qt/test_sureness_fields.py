@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from napari_unetpp._qt._forms import SettingsForm
 from napari_unetpp._qt._segment_form import ADVANCED
 from napari_unetpp._qt._train_settings import TrainSettings
@@ -18,6 +20,20 @@ def test_turns_are_off_and_their_cost_is_told(qtbot):
     assert PredictionConfig(**form.values()).tta is True
     form.show_settings(PredictionConfig())
     assert form.values()["tta"] is False
+
+
+def test_nothing_stops_early_unless_it_is_asked_for(qtbot):
+    form = SettingsForm(PredictionConfig(), ADVANCED)
+    qtbot.addWidget(form)
+    field = form.fields["adaptive"]
+    assert form.values()["adaptive"] is None
+    assert field.text() == "off"
+    field.stepUp()
+    assert form.values()["adaptive"] == pytest.approx(0.009)
+    field.setValue(0.1)
+    assert PredictionConfig(**form.values()).adaptive == pytest.approx(0.1)
+    form.show_settings(PredictionConfig())
+    assert form.values()["adaptive"] is None
 
 
 def test_trainings_are_calibrated_unless_told_not_to(qtbot):

@@ -57,6 +57,16 @@ def test_a_tolerance_of_0_is_the_usual_run(sure):
 
 
 @pytest.mark.parametrize("mode", ["accurate", "fast"])
+def test_level_1_has_nothing_to_stop(sure, mode):
+    usual, early = (
+        _predicted(sure, mode=mode, level=1, adaptive=tolerance)
+        for tolerance in (None, 0.1)
+    )
+    np.testing.assert_allclose(early.heads, usual.heads, rtol=0, atol=1e-6)
+    assert (np.asarray(early.depth) == 1).all()
+
+
+@pytest.mark.parametrize("mode", ["accurate", "fast"])
 def test_the_result_does_not_depend_on_tiles(sure, mode):
     large = _predicted(sure, adaptive=0.02, mode=mode)
     small = _predicted(sure, adaptive=0.02, mode=mode, tile=32)

@@ -140,12 +140,7 @@ def _make_field(info: FieldInfo, label: Label) -> QWidget:
     if kind is int:
         return _integer(info, optional=optional, label=label)
     if kind is float:
-        widget = QDoubleSpinBox()
-        widget.setDecimals(label.decimals)
-        widget.setSingleStep(10.0 ** (1 - label.decimals))
-        widget.setRange(*_limits(info, 10.0**-label.decimals))
-        widget.setSuffix(label.suffix)
-        return widget
+        return _real(info, optional=optional, label=label)
     return QLineEdit()
 
 
@@ -172,6 +167,19 @@ def _integer(info: FieldInfo, *, optional: bool, label: Label) -> QSpinBox:
     widget.setRange(low - 1 if word else low, high)
     widget.setSuffix(label.suffix)
     widget.setSpecialValueText(word)
+    return widget
+
+
+def _real(info: FieldInfo, *, optional: bool, label: Label) -> QDoubleSpinBox:
+    """Return a spin box for a real number; ``None`` is its lowest step, as a word."""
+    step = 10.0**-label.decimals
+    low, high = _limits(info, step)
+    widget = QDoubleSpinBox()
+    widget.setDecimals(label.decimals)
+    widget.setSingleStep(10 * step)
+    widget.setRange(low - step if optional else low, high)
+    widget.setSuffix(label.suffix)
+    widget.setSpecialValueText(label.none if optional else "")
     return widget
 
 

@@ -68,7 +68,7 @@ ADVANCED = {
     "adaptive": Label(
         "Stop early",
         "Deep levels only where they matter: what another level may still change of a\n"
-        "probability, such as 0.1. How deep it went is in the layer 'depth'.",
+        "probability, such as 0.1. Faster on sparse images, slower on dense ones.",
         none="off",
     ),
     "link": Label(

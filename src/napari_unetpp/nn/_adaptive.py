@@ -161,8 +161,12 @@ class AdaptiveStream(Stream):
         """
         start, edge = self._begun, self._edges[0]
         first, stop = start // edge, -(-self._given // edge)
-        blocks = [each.rows(first, stop) for each in self._activities.values()]
-        found = torch.from_numpy(1 + np.sum(blocks, axis=0, dtype=np.uint8))
+        blocks = zip(self.inner, self._edges[1:], strict=True)
+        shape = (stop - first, *(-(-n // e) for n, e in blocks))
+        levels = np.ones(shape, np.uint8)
+        for activity in self._activities.values():
+            levels += activity.rows(first, stop)
+        found = torch.from_numpy(levels)
         for axis, each in enumerate(self._edges):
             found = found.repeat_interleave(each, dim=axis)
         rows = slice(start - first * edge, self._given - first * edge)
